@@ -1,0 +1,358 @@
+import { toPromise } from 'xstate'
+import { checkGroupName, checkTopicName } from '../../model/addressing/names.ts'
+import { checkMessageType, topicSettingsOf } from '../../model/addressing/topic.ts'
+import { checkInvisibleMs } from '../../model/delivery/limits.ts'
+import type { ReceiptHandle } from '../../model/delivery/receipt-handle.ts'
+import { BrokerError } from '../../model/errors.ts'
+import type { EncodedMessage } from '../../model/message/message.ts'
+import type {
+  Broker,
+  Groups,
+  ReceiveRequest,
+  ReceiveResult,
+  SendReceipt,
+  Sessions,
+  Topics,
+} from '../../model/ports.ts'
+import { javaHash } from '../../model/wire/hash.ts'
+import type { Place } from '../../storage/ports/place.ts'
+import { IndexStore } from '../checkpoint/index-store.ts'
+import { type CommitLogActor, createCommitLogActor } from '../commit-log/commit-log.actor.ts'
+import { CommitLog } from '../commit-log/commit-log.ts'
+import { DeadLetters } from '../consumer-group/dead-letters.ts'
+import type { DeliveriesCell } from '../consumer-group/deliveries-cell.ts'
+import { GroupRegistry } from '../consumer-group/group-registry.ts'
+import { ParkingLot } from '../consumer-group/parked-receives.ts'
+import { Receiver } from '../consumer-group/receiver.ts'
+import { createDispatcher } from '../dispatcher/dispatcher.actor.ts'
+import { SessionBook } from '../session/session-book.ts'
+import { SessionRegistry } from '../session/session-registry.ts'
+import { BoundedCache } from '../system/bounded-cache.ts'
+import { type ActorSystemDeps, Supervision } from '../system/supervision.ts'
+import { xstateClock } from '../system/xstate-clock.ts'
+import { TopicRegistry } from '../topic/topic-registry.ts'
+import { DiskWatch } from '../upkeep/disk-watch.ts'
+import { Upkeep } from '../upkeep/upkeep.actor.ts'
+import { BrokerState } from './broker-state.ts'
+import { HandleSeal } from './handles.ts'
+import { recover, sweepTombstones } from './recovery.ts'
+import { unitOf } from './replay.ts'
+import type { BrokerSettings } from './settings.ts'
+
+export interface BrokerComponents extends ActorSystemDeps {
+  readonly place: Place
+}
+
+/** Cache keys of one queue: more blocks than a queue can ever have. */
+const CACHE_KEYS = 2 ** 32
+
+/**
+ * The broker: implements `model/ports` `Broker` on the structures that actors own. Requests are
+ * plain calls through gates; everything they decide is admitted in the same turn.
+ */
+export class CoreBroker implements Broker {
+  readonly state: BrokerState
+  readonly log: CommitLog
+  readonly index: IndexStore
+  readonly upkeep: Upkeep
+  readonly supervisions: Readonly<Record<'topics' | 'groups' | 'sessions', Supervision>>
+  readonly lot: ParkingLot
+  readonly components: BrokerComponents
+  readonly #topics: TopicRegistry
+  readonly #groups: GroupRegistry
+  readonly #sessions: SessionRegistry
+  readonly #receiver: Receiver
+  readonly #deadLetters: DeadLetters
+  readonly #logActor: CommitLogActor
+  readonly #dispatcher
+  readonly #seal: HandleSeal
+  #closing: Promise<void> | undefined
+
+  private constructor(components: BrokerComponents, settings: BrokerSettings) {
+    const { clock, logger, place, inspect } = components
+    this.components = components
+    this.log = new CommitLog({ clock, logger, place, settings: settings.commitLog })
+    this.index = new IndexStore(place)
+    this.lot = new ParkingLot(settings.parking, clock)
+    let cacheKeys = 0
+    this.state = new BrokerState({
+      lot: this.lot,
+      cache: new BoundedCache(settings.blockCacheBytes),
+      cacheBase: () => CACHE_KEYS * cacheKeys++,
+      readBlock: this.index.readBlock,
+    })
+    this.#seal = new HandleSeal(place.secret)
+    const { state, log, index } = this
+    this.supervisions = {
+      topics: new Supervision('topics', components),
+      groups: new Supervision('groups', components),
+      sessions: new Supervision('sessions', components),
+    }
+    const registry = { state, log, index, clock, logger, settings }
+    const { topics, groups, sessions } = this.supervisions
+    this.#topics = new TopicRegistry({ ...registry, supervision: topics })
+    this.#groups = new GroupRegistry({ ...registry, supervision: groups })
+    topics.onEnded = (address) => this.#topics.ended(idOf(address))
+    groups.onEnded = (address) => this.#groups.ended(idOf(address))
+    const book = new SessionBook()
+    this.#deadLetters = new DeadLetters({
+      state,
+      log,
+      clock,
+      logger,
+      ensureTopic: (name) =>
+        this.#topics.ensure(name, topicSettingsOf(name, { queues: 1 }), { isAutoCreated: false }),
+    })
+    this.#receiver = new Receiver({
+      state,
+      log,
+      clock,
+      sessions: book,
+      deadLetters: this.#deadLetters,
+      limits: settings.receiver,
+    })
+    this.#sessions = new SessionRegistry({
+      book,
+      clock,
+      supervision: sessions,
+      graceMs: settings.sessionGraceMs,
+      onLost: ({ number, subscriptions }) => this.#receiver.loseSession(number, subscriptions),
+    })
+    const disk = new DiskWatch({
+      place,
+      logger,
+      settings: settings.disk,
+      throttle: (refusal) => this.#throttle(refusal),
+    })
+    this.upkeep = new Upkeep({
+      state,
+      log,
+      index,
+      disk,
+      clock,
+      logger,
+      inspect,
+      restMs: settings.upkeepRestMs,
+      checkpointBytes: settings.checkpointBytes,
+      reclaim: settings.reclaim,
+    })
+    this.#logActor = createCommitLogActor(
+      {
+        log,
+        logger,
+        settings: settings.commitLog,
+        recover: (tail) => recover({ state, log, index, clock, logger }, tail),
+      },
+      { clock: xstateClock(clock), inspect },
+    )
+    this.#dispatcher = createDispatcher({
+      log,
+      clock,
+      logger,
+      inspect,
+      drainNews: state.drainNews,
+    })
+    log.onResettled = ({ from, to }) => state.moved(from, to)
+  }
+
+  /** Recovers and starts everything; rejects with the reason when the data cannot be trusted. */
+  static async open(components: BrokerComponents, settings: BrokerSettings): Promise<CoreBroker> {
+    const broker = new CoreBroker(components, settings)
+    await broker.#start()
+    return broker
+  }
+
+  get topics(): Topics {
+    return this.#topics
+  }
+
+  get groups(): Groups {
+    return this.#groups
+  }
+
+  get sessions(): Sessions {
+    return this.#sessions
+  }
+
+  /** State, last error and restarts of every loop that must not end. */
+  *loops() {
+    const { value, context } = this.#logActor.getSnapshot()
+    yield {
+      address: 'commit-log',
+      state: value as unknown,
+      restarts: context.recoveries,
+      lastError: errorText(context.lastError),
+    }
+    const upkeep = this.upkeep.snapshot
+    yield { ...upkeep, address: 'upkeep', lastError: errorText(upkeep.lastError) }
+    const dispatcher = this.#dispatcher.getSnapshot()
+    yield {
+      address: 'dispatcher',
+      state: dispatcher.value as unknown,
+      restarts: dispatcher.context.failures,
+      lastError: errorText(dispatcher.context.lastError),
+    }
+    for (const supervision of Object.values(this.supervisions)) yield* supervision.all()
+  }
+
+  append(topicName: string, message: EncodedMessage): Promise<SendReceipt> {
+    const topic = this.state.topicNamed(topicName)
+    if (topic === undefined) throw new BrokerError('TOPIC_NOT_FOUND', { topic: topicName })
+    topic.gate.passAdding()
+    checkMessageType({ name: topicName, type: topic.settings.type }, message.type)
+    if (message.type === 'TRANSACTION')
+      throw new BrokerError('NOT_BUILT', { what: 'a transaction' })
+    const queue = topic.route(message.messageGroup)
+    const queueOffset = queue.admittedEnd
+    const place = {
+      topicId: topic.topicId,
+      queueId: queue.queueId,
+      queueOffset,
+      storeAtMs: this.log.storeAtMs(),
+    }
+    const content = {
+      type: message.type,
+      tagsCode: javaHash(message.tag),
+      groupHash: groupHashOf(message.messageGroup),
+      system: message.system,
+      properties: message.properties,
+      body: message.body,
+    }
+    const { chunk, at, size } = this.log.admitMessage(place, content)
+    this.state.foldAppended(topic, queue, unitOf(content, { chunk: chunk.offset, at, size }))
+    chunk.touch(queue, queueOffset + 1)
+    topic.messagesIn++
+    topic.bytesIn += message.body.length
+    const receipt = { messageId: message.messageId, queueId: queue.queueId, queueOffset }
+    return new Promise((resolve, reject) =>
+      chunk.waiters.push({ resolve: () => resolve(receipt), reject }),
+    )
+  }
+
+  async receive(request: ReceiveRequest): Promise<ReceiveResult> {
+    checkTopicName(request.topic)
+    checkGroupName(request.group)
+    const topic = this.#topics.get(request.topic)
+    topic.gate.pass()
+    const group = await this.#groups.ensure(request.group)
+    return topic.gate.hold(() =>
+      group.gate.hold(() => this.#receiver.receive(this.state.subscription(group, topic), request)),
+    )
+  }
+
+  async ack(handle: ReceiptHandle): Promise<void> {
+    const cell = this.#cellOf(handle)
+    if (cell) await this.#receiver.ack(cell, handle)
+  }
+
+  async extend(handle: ReceiptHandle, invisibleMs: number): Promise<ReceiptHandle> {
+    checkInvisibleMs(invisibleMs, 0)
+    const cell = this.#cellOf(handle)
+    if (cell === undefined) throw new BrokerError('RECEIPT_HANDLE_EXPIRED', {})
+    return this.#receiver.extend(cell, handle, { invisibleMs, cause: 'negativeAck' })
+  }
+
+  async deadLetter(handle: ReceiptHandle, reason: string): Promise<void> {
+    const cell = this.#cellOf(handle)
+    const group = this.state.groups.get(handle.groupId)
+    const topic = this.state.topics.get(handle.topicId)
+    if (cell === undefined || group === undefined || topic === undefined) return
+    const slot = this.#receiver.held(cell, handle)
+    if (slot < 0) return
+    cell.deliveries.holdForDeadLetter(slot)
+    const subscription = this.state.subscription(group, topic)
+    await this.#deadLetters.move(subscription, cell, handle.queueOffset, reason)
+  }
+
+  sealHandle(handle: ReceiptHandle): string {
+    return this.#seal.seal(handle)
+  }
+
+  openHandle(text: string): ReceiptHandle {
+    return this.#seal.open(text)
+  }
+
+  /** Answers every waiter, commits what is admitted, writes a checkpoint and lets go of everything. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #start(): Promise<void> {
+    const { log } = this
+    this.#logActor.start()
+    await settled(this.#logActor)
+    if (log.mode !== 'writing') {
+      const { lastError } = this.#logActor.getSnapshot().context
+      await Promise.allSettled([log.closeHandle(), this.index.close()])
+      throw lastError
+    }
+    this.#topics.startAll()
+    this.#groups.startAll()
+    await sweepTombstones(this.state, this.index)
+    log.committed$.subscribe(() => this.upkeep.committed())
+    this.#dispatcher.start()
+    this.upkeep.start()
+  }
+
+  async #close(): Promise<void> {
+    const { log } = this
+    this.upkeep.stop()
+    const refusal = () => new BrokerError('BROKER_CLOSED', {})
+    for (const topic of this.state.topics.values()) topic.gate.close(refusal)
+    for (const group of this.state.groups.values()) {
+      group.gate.close(refusal)
+      for (const { parked } of group.subscriptions.values()) parked.wakeAll()
+    }
+    try {
+      if (log.mode === 'writing') await this.upkeep.checkpoint()
+    } catch (error) {
+      this.components.logger.warn({ error: String(error) }, 'closing without a checkpoint')
+    }
+    for (const supervision of Object.values(this.supervisions)) supervision.stop()
+    this.#dispatcher.stop()
+    this.#logActor.send({ type: 'log.close' })
+    await toPromise(this.#logActor)
+    await this.index.close()
+  }
+
+  #throttle(refusal: (() => BrokerError) | undefined): void {
+    this.#topics.throttle = refusal
+    const event = refusal ? { type: 'topic.throttle', refusal } : { type: 'topic.release' }
+    for (const address of this.supervisions.topics.addresses())
+      this.supervisions.topics.send(address, event)
+  }
+
+  /** Undefined when topic or group of the handle are gone: there is nothing left to end. */
+  #cellOf(handle: ReceiptHandle): DeliveriesCell | undefined {
+    const group = this.state.groups.get(handle.groupId)
+    const topic = this.state.topics.get(handle.topicId)
+    if (!group?.isVisible || !topic?.isVisible) return undefined
+    group.gate.pass()
+    topic.gate.pass()
+    if (handle.queueId >= topic.queues.length)
+      throw new BrokerError('RECEIPT_HANDLE_INVALID', { reason: 'it names no queue of the topic' })
+    return this.state.cell(handle)
+  }
+}
+
+const groupHashOf = (messageGroup: string): number =>
+  messageGroup === '' ? 0 : javaHash(messageGroup) || 1
+
+const idOf = (address: string): number => Number(address.slice(address.indexOf(':') + 1))
+
+const errorText = (error: unknown): string | undefined =>
+  error === null || error === undefined ? undefined : String(error)
+
+/** Resolves when the log writes, or when it is known that it will not. */
+const settled = (actor: CommitLogActor): Promise<void> =>
+  new Promise((resolve) => {
+    const look = (): void => {
+      const snapshot = actor.getSnapshot()
+      if (!snapshot.hasTag('writable') && !snapshot.hasTag('ended')) return
+      subscription.unsubscribe()
+      resolve()
+    }
+    const subscription = actor.subscribe({ next: look, complete: look, error: look })
+    look()
+  })

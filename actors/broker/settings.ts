@@ -1,0 +1,46 @@
+import { type CommitLogSettings, commitLogDefaults } from '../commit-log/settings.ts'
+import type { ReceiverLimits } from '../consumer-group/receiver.ts'
+import type { ParkingLimits } from '../consumer-group/parked-receives.ts'
+import type { ReclaimSettings } from '../upkeep/reclaim.ts'
+
+/** Every bound and period of a broker; units in the names. */
+export interface BrokerSettings {
+  readonly commitLog: CommitLogSettings
+  readonly receiver: ReceiverLimits
+  readonly parking: ParkingLimits
+  readonly reclaim: ReclaimSettings
+  readonly upkeepRestMs: number
+  /** A checkpoint is pressed when this much was admitted since the last one. */
+  readonly checkpointBytes: number
+  readonly blockCacheBytes: number
+  readonly sessionGraceMs: number
+  readonly topicsMax: number
+  readonly groupsMax: number
+  readonly autoCreateTopics: boolean
+  /** Topics that clients may create by asking for their route. */
+  readonly autoCreatedTopicsMax: number
+  readonly disk: DiskSettings
+}
+
+export interface DiskSettings {
+  readonly warnAtPercent: number
+  readonly refuseAtPercent: number
+  /** Sends are never refused while this much is free, however full the disk (decision 0004). */
+  readonly freeBytesEnough: number
+}
+
+export const brokerDefaults: BrokerSettings = {
+  commitLog: commitLogDefaults,
+  receiver: { unackedMax: 10_000, scanMax: 1_024 },
+  parking: { perKeyMax: 1_024, totalMax: 100_000 },
+  reclaim: { carryBelow: 0.25, reclaimMs: 24 * 3_600_000 },
+  upkeepRestMs: 5_000,
+  checkpointBytes: 32 << 20,
+  blockCacheBytes: 32 << 20,
+  sessionGraceMs: 30_000,
+  topicsMax: 20_000,
+  groupsMax: 20_000,
+  autoCreateTopics: false,
+  autoCreatedTopicsMax: 1_000,
+  disk: { warnAtPercent: 75, refuseAtPercent: 90, freeBytesEnough: 16 * 2 ** 30 },
+}

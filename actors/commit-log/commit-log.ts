@@ -1,0 +1,389 @@
+import { Subject } from 'rxjs'
+import { BrokerError } from '../../model/errors.ts'
+import type { Clock, Logger } from '../../model/ports.ts'
+import { encodeRegistryFact } from '../../storage/codec/registry-fact.ts'
+import { CHUNK_HEADER_BYTES } from '../../storage/codec/chunk.ts'
+import {
+  type MessageContent,
+  type MessagePlace,
+  messageRecordSize,
+  putMessage,
+} from '../../storage/codec/message-fact.ts'
+import { ChunkLog, type LogTail } from '../../storage/log/chunk-log.ts'
+import type { Place } from '../../storage/ports/place.ts'
+import { BoundedCache } from '../system/bounded-cache.ts'
+import { Admission, type Share } from './admission.ts'
+import type { Consequence, PendingChunk } from './pending-chunk.ts'
+import { Resettlement } from './resettlement.ts'
+import type { CommitLogSettings } from './settings.ts'
+
+export interface CommitLogDeps {
+  readonly place: Place
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly settings: CommitLogSettings
+}
+
+/** Where an admitted record stands. */
+export interface Admitted {
+  readonly chunk: PendingChunk
+  readonly at: number
+}
+
+export type LogMode = 'opening' | 'writing' | 'refusing' | 'closed'
+
+const NO_PREFIX: readonly number[] = []
+
+/**
+ * The data plane of the CommitLog: admission, commit and reading are plain calls; the chart in
+ * `commit-log.machine` says when each of them is allowed and runs the loops (`commit-log.actor`).
+ */
+export class CommitLog {
+  readonly #deps: CommitLogDeps
+  readonly #admission: Admission
+  readonly #cache: BoundedCache
+  readonly #loading = new Map<number, Promise<Buffer | undefined>>()
+  readonly #resettlement: Resettlement
+  #log: ChunkLog | undefined
+  #mode: LogMode = 'opening'
+  #syncedTail: LogTail = { offset: 0, lastOffset: 0, lastChecksum: 0, epoch: 0 }
+  #writing: Promise<void> | undefined
+  #isSignalled = false
+  #storeAtMs = 0
+  #cancelLinger: (() => void) | undefined
+  #roomWaiters: (() => void)[] = []
+
+  /** Says that something waits to be committed. */
+  readonly signal$ = new Subject<void>()
+  /** Batches in the order in which they became visible. */
+  readonly committed$ = new Subject<readonly PendingChunk[]>()
+  /** Buffered facts of `[from, …)` were admitted anew, now up to `to`. */
+  onResettled: ((moved: { from: number; to: number }) => void) | undefined
+  /** When the oldest unsynced fact was admitted, monotonic; undefined while all is synced. */
+  unsyncedSinceMs: number | undefined
+
+  constructor(deps: CommitLogDeps) {
+    this.#deps = deps
+    this.#admission = new Admission(deps.settings)
+    this.#cache = new BoundedCache(deps.settings.cacheBytes)
+    this.#resettlement = new Resettlement(this.#admission, deps)
+  }
+
+  get mode(): LogMode {
+    return this.#mode
+  }
+
+  get epoch(): number {
+    return this.#admission.epoch
+  }
+
+  get unsyncedBytes(): number {
+    return this.#admission.outstandingBytes
+  }
+
+  get position(): number {
+    return this.#admission.position
+  }
+
+  get chunkStart(): number {
+    return this.#admission.chunkStart
+  }
+
+  /** Everything below is on disk. */
+  get syncedOffset(): number {
+    return this.#syncedTail.offset
+  }
+
+  get cachedBytes(): number {
+    return this.#cache.bytes
+  }
+
+  /** The store, for the few that walk it: recovery, reclaim, audit. */
+  get chunks(): ChunkLog {
+    if (this.#log === undefined)
+      throw new BrokerError('STORE_UNAVAILABLE', { store: 'CommitLog', operation: 'read' })
+    return this.#log
+  }
+
+  // ——— admission
+
+  /** Throws unless a durable fact may be admitted now. */
+  checkWritable(): void {
+    if (this.#mode === 'writing') return
+    if (this.#mode === 'closed') throw new BrokerError('BROKER_CLOSED', {})
+    throw new BrokerError('STORE_UNAVAILABLE', { store: 'CommitLog', operation: 'write' })
+  }
+
+  /** Room for buffered facts of `size` bytes. They are taken while the log refuses, too. */
+  hasRoom(size: number): boolean {
+    return this.#admission.hasRoom(size, 'buffered')
+  }
+
+  /** Resolves after the next commit, when there may be room again. */
+  whenRoom(): Promise<void> {
+    return new Promise((resolve) => this.#roomWaiters.push(resolve))
+  }
+
+  /** The time to write into a message: wall clock, never decreasing along the log. */
+  storeAtMs(): number {
+    this.#storeAtMs = Math.max(this.#storeAtMs, Math.floor(this.#deps.clock.wallMs()))
+    return this.#storeAtMs
+  }
+
+  /** Recovery saw a message of this time. */
+  noteStoreAtMs(storeAtMs: number): void {
+    if (storeAtMs > this.#storeAtMs) this.#storeAtMs = storeAtMs
+  }
+
+  admitMessage(
+    place: MessagePlace,
+    content: MessageContent,
+    options: { type?: number; prefix?: readonly number[]; share?: Share } = {},
+  ): Admitted & { readonly size: number } {
+    const { prefix = NO_PREFIX, share = 'durable' } = options
+    this.checkWritable()
+    const size = messageRecordSize(place, content, prefix)
+    const { chunk, at } = this.#reserve(size, share)
+    putMessage(chunk.region, at, place, content, { ...options, prefix })
+    this.#signal()
+    return { chunk, at, size }
+  }
+
+  /** A durable fact other than a message. Its consequences follow when it is synced or gone. */
+  admitFact(record: Buffer, share: Share, consequence?: Consequence): Admitted {
+    this.checkWritable()
+    const admitted = this.#admitRecord(record, share)
+    if (consequence) admitted.chunk.consequences.push(consequence)
+    this.#signal()
+    return admitted
+  }
+
+  /** A fact that nobody waits for. Taken while the log refuses, and admitted anew afterwards. */
+  admitBuffered(record: Buffer): Admitted {
+    if (this.#mode === 'closed') throw new BrokerError('BROKER_CLOSED', {})
+    const admitted = this.#admitRecord(record, 'buffered')
+    if (this.#admission.outstandingBytes >= this.#deps.settings.chunkBytes) this.#signal()
+    else this.#signalLater()
+    return admitted
+  }
+
+  /** Resolves when the chunk is synced; rejects when it is gone or nobody can say in time. */
+  whenSynced({ chunk }: Admitted): Promise<void> {
+    return new Promise((resolve, reject) => chunk.waiters.push({ resolve, reject }))
+  }
+
+  /** Resolves when everything admitted so far is on disk; rejects when the log refuses before. */
+  async flush(): Promise<void> {
+    if (this.position - CHUNK_HEADER_BYTES <= this.#syncedTail.offset) return
+    this.checkWritable()
+    const chunk = this.#admission.lastChunk
+    if (chunk === undefined) return
+    const synced = this.whenSynced({ chunk, at: 0 })
+    this.#signal()
+    await synced
+  }
+
+  // ——— reading
+
+  /** A chunk that is in memory. */
+  cached(offset: number): Buffer | undefined {
+    return this.#cache.get(offset)
+  }
+
+  /** A chunk from disk, kept in the cache; undefined when there is none. */
+  load(offset: number): Promise<Buffer | undefined> {
+    const cached = this.#cache.get(offset)
+    if (cached) return Promise.resolve(cached)
+    const running = this.#loading.get(offset)
+    if (running) return running
+    const loading = this.#loadChunk(offset).finally(() => this.#loading.delete(offset))
+    this.#loading.set(offset, loading)
+    return loading
+  }
+
+  forget(offset: number): void {
+    this.#cache.delete(offset)
+  }
+
+  // ——— what the chart runs
+
+  async open(): Promise<LogTail> {
+    this.#log = new ChunkLog(await this.#deps.place.openDatabase('commit-log'))
+    this.#syncedTail = await this.#log.tail()
+    return this.#syncedTail
+  }
+
+  /** Begins an epoch: a synced probe proves the store, and makes the epoch durable. */
+  async begin(): Promise<void> {
+    const batch = this.#startEpoch()
+    if (batch) await this.#write(batch)
+  }
+
+  setMode(mode: LogMode): void {
+    this.#mode = mode
+    if (mode === 'refusing') this.#resettlement.begin()
+    if (mode === 'writing') this.#signal()
+    else this.#releaseRoomWaiters()
+  }
+
+  /** The commit loop's two hands. */
+  readonly take = (): readonly PendingChunk[] | undefined => this.#admission.take()
+
+  readonly write = (batch: readonly PendingChunk[]): Promise<void> => {
+    this.#writing = this.#write(batch).finally(() => {
+      this.#writing = undefined
+    })
+    return this.#writing
+  }
+
+  async closeHandle(): Promise<void> {
+    const log = this.#log
+    this.#log = undefined
+    await log?.close()
+  }
+
+  /** After a failed write: reopens, settles what was under way, and proves the store by a probe. */
+  async reopen(lastError: unknown): Promise<void> {
+    const { place } = this.#deps
+    this.#resettlement.begin()
+    if (isDiskFull(lastError)) await place.ballast.release()
+    const log = new ChunkLog(await place.openDatabase('commit-log'))
+    this.#log = log
+    const tail = await log.tail()
+    if (tail.offset < this.#syncedTail.offset)
+      throw new BrokerError('CORRUPT', {
+        store: 'CommitLog',
+        position: tail.offset,
+        reason: `the log ends here, but ${this.#syncedTail.offset} was acknowledged`,
+      })
+    const outcome = await this.#resettlement.compare(log)
+    // One turn from here on: what is held, what is settled and the new epoch have one order.
+    this.#resettlement.begin()
+    this.#syncedTail = tail
+    const probe = this.#startEpoch()
+    for (const chunk of outcome.present) this.#cacheChunk(chunk)
+    this.#resettlement.finish(outcome)
+    this.onResettled?.({ from: tail.offset, to: this.position })
+    this.committed$.next(outcome.present)
+    if (probe) await this.#write(probe)
+    void place.ballast.restore()
+  }
+
+  /** Commits what is left, then closes. Whoever still waits is told. */
+  async drain(): Promise<void> {
+    try {
+      await this.#writing
+      for (let batch = this.take(); batch && this.#log; batch = this.take())
+        await this.#write(batch)
+    } finally {
+      this.#mode = 'closed'
+      this.#cancelLinger?.()
+      this.#resettlement.giveUp(new BrokerError('BROKER_CLOSED', {}))
+      this.#releaseRoomWaiters()
+      this.signal$.complete()
+      this.committed$.complete()
+      this.#cache.clear()
+      await this.closeHandle()
+    }
+  }
+
+  // ——— inside
+
+  #startEpoch(): readonly PendingChunk[] | undefined {
+    const { clock } = this.#deps
+    const epoch = this.#syncedTail.epoch + 1
+    this.#admission.start(this.#syncedTail, epoch)
+    const wallMs = Math.floor(clock.wallMs())
+    this.#admitRecord(encodeRegistryFact({ type: 'logOpened', epoch, wallMs }), 'freeing')
+    return this.#admission.take()
+  }
+
+  #reserve(size: number, share: Share): Admitted {
+    this.unsyncedSinceMs ??= this.#deps.clock.monotonicMs()
+    return this.#admission.reserve(size, share)
+  }
+
+  #admitRecord(record: Buffer, share: Share): Admitted {
+    const admitted = this.#reserve(record.length, share)
+    record.copy(admitted.chunk.region, admitted.at)
+    return admitted
+  }
+
+  async #write(batch: readonly PendingChunk[]): Promise<void> {
+    const { clock, settings } = this.#deps
+    let cancelTimeout = (): void => {}
+    const timeout = new Promise<never>((_, reject) => {
+      cancelTimeout = clock.after(settings.writeTimeoutMs, () =>
+        reject(new BrokerError('STORE_UNAVAILABLE', { store: 'CommitLog', operation: 'sync' })),
+      )
+    })
+    const sealed = batch.flatMap(({ sealed }) => sealed ?? [])
+    try {
+      await Promise.race([this.chunks.write(sealed), timeout])
+    } finally {
+      cancelTimeout()
+    }
+    this.#applySynced(batch)
+  }
+
+  #applySynced(batch: readonly PendingChunk[]): void {
+    const last = batch.at(-1)
+    if (last?.sealed === undefined) return
+    this.#admission.synced(batch)
+    this.#syncedTail = {
+      offset: last.offset + last.used,
+      lastOffset: last.offset,
+      lastChecksum: last.sealed.checksum,
+      epoch: this.#admission.epoch,
+    }
+    this.unsyncedSinceMs = this.#admission.hasWork ? this.#deps.clock.monotonicMs() : undefined
+    for (const chunk of batch) {
+      this.#cacheChunk(chunk)
+      chunk.becomeVisible()
+    }
+    this.#releaseRoomWaiters()
+    this.committed$.next(batch)
+  }
+
+  #cacheChunk(chunk: PendingChunk): void {
+    if (chunk.targets.length > 0) this.#cache.set(chunk.offset, chunk.bytes)
+  }
+
+  async #loadChunk(offset: number): Promise<Buffer | undefined> {
+    const bytes = await this.chunks.read(offset)
+    if (bytes) this.#cache.set(offset, bytes)
+    return bytes
+  }
+
+  #signal(): void {
+    if (this.#isSignalled || this.#mode !== 'writing') return
+    this.#isSignalled = true
+    this.#deps.clock.soon(() => {
+      this.#isSignalled = false
+      this.#cancelLinger?.()
+      this.#cancelLinger = undefined
+      if (this.#mode === 'writing') this.signal$.next()
+    })
+  }
+
+  #signalLater(): void {
+    if (this.#cancelLinger) return
+    this.#cancelLinger = this.#deps.clock.after(this.#deps.settings.bufferedLingerMs, () => {
+      this.#cancelLinger = undefined
+      this.#signal()
+    })
+  }
+
+  #releaseRoomWaiters(): void {
+    const waiters = this.#roomWaiters
+    this.#roomWaiters = []
+    for (const release of waiters) release()
+  }
+}
+
+const isDiskFull = (error: unknown): boolean => {
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause)
+    if (/ENOSPC|No space left/i.test(`${cause.message} ${(cause as { code?: string }).code}`))
+      return true
+  return false
+}

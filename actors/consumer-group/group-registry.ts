@@ -1,0 +1,157 @@
+import {
+  type GroupOptions,
+  type GroupSettings,
+  groupSettingsOf,
+} from '../../model/addressing/group.ts'
+import type { RegistryFact } from '../../model/addressing/registry-facts.ts'
+import { BrokerError } from '../../model/errors.ts'
+import type { GroupDescription, GroupProgress, Groups, GroupSummary } from '../../model/ports.ts'
+import { encodeRegistryFact } from '../../storage/codec/registry-fact.ts'
+import { InFlight, nextOwnerId, type RegistryDeps, tooMany } from '../broker/owners.ts'
+import type { Group } from './group.ts'
+import { groupAddress, groupLogic } from './group.actor.ts'
+
+/** Consumer groups by name; created on first use. */
+export class GroupRegistry implements Groups {
+  readonly #deps: RegistryDeps
+  readonly #creating = new InFlight<Group>()
+  readonly #ending = new Map<string, Promise<void>>()
+  readonly #endWaiters = new Map<string, () => void>()
+
+  constructor(deps: RegistryDeps) {
+    this.#deps = deps
+  }
+
+  startAll(): void {
+    for (const group of this.#deps.state.groups.values())
+      if (group.status !== 'dropped') this.#start(group)
+  }
+
+  async create(name: string, options: GroupOptions = {}): Promise<GroupDescription> {
+    await this.ensure(name, groupSettingsOf(name, options))
+    return this.describe(name)
+  }
+
+  async update(name: string, options: GroupOptions): Promise<GroupDescription> {
+    const group = this.get(name)
+    const settings = groupSettingsOf(name, { ...group.settings, ...options })
+    const before = group.settings
+    await this.#commit({ type: 'groupUpdated', groupId: group.groupId, settings }, () => {
+      group.settings = before
+    })
+    return this.describe(name)
+  }
+
+  describe(name: string): GroupDescription {
+    const group = this.get(name)
+    return { ...group.summary, progress: [...progressOf(group)] }
+  }
+
+  list(): GroupSummary[] {
+    return [...this.#deps.state.groupsByName.values()]
+      .filter(({ isVisible }) => isVisible)
+      .map(({ name, groupId, status }) => ({ name, groupId, state: status }))
+  }
+
+  find(name: string): (GroupSummary & GroupSettings) | undefined {
+    return this.#deps.state.groupNamed(name)?.summary
+  }
+
+  async end(name: string): Promise<void> {
+    const running = this.#ending.get(name)
+    if (running) return running
+    const ending = this.#end(this.get(name)).finally(() => this.#ending.delete(name))
+    this.#ending.set(name, ending)
+    return ending
+  }
+
+  get(name: string): Group {
+    const group = this.#deps.state.groupNamed(name)
+    if (group === undefined) throw new BrokerError('GROUP_NOT_FOUND', { group: name })
+    return group
+  }
+
+  async ensure(name: string, settings = groupSettingsOf(name)): Promise<Group> {
+    const known = this.#deps.state.groupNamed(name)
+    if (known?.status === 'serving') return known
+    if (known) throw new BrokerError('GROUP_ENDING', { group: name })
+    return this.#creating.run(name, () => this.#create(name, settings))
+  }
+
+  ended(groupId: number): void {
+    const address = groupAddress(groupId)
+    this.#endWaiters.get(address)?.()
+    this.#endWaiters.delete(address)
+  }
+
+  async #create(name: string, settings: GroupSettings): Promise<Group> {
+    const { state, log, settings: limits } = this.#deps
+    log.checkWritable()
+    if (state.groupsByName.size >= limits.groupsMax) throw tooMany('groups', limits.groupsMax)
+    const groupId = nextOwnerId(state)
+    const fact: RegistryFact = {
+      type: 'groupCreated',
+      group: { groupId, name, status: 'serving', ...settings },
+    }
+    const admitted = log.admitFact(encodeRegistryFact(fact), 'durable', {
+      synced: () => {
+        group.isVisible = true
+        this.#start(group)
+      },
+      gone: () => state.forgetGroup(group),
+    })
+    state.foldRegistry(fact, admitted.chunk.offset + admitted.at)
+    const group = state.groupShell(groupId)
+    await log.whenSynced(admitted)
+    return group
+  }
+
+  async #end(group: Group): Promise<void> {
+    const address = groupAddress(group.groupId)
+    const ended = new Promise<void>((resolve) => this.#endWaiters.set(address, resolve))
+    if (group.status === 'serving') {
+      try {
+        await this.#commit({ type: 'groupEnded', groupId: group.groupId }, () => {
+          group.status = 'serving'
+        })
+      } catch (error) {
+        this.#endWaiters.delete(address)
+        throw error
+      }
+      this.#deps.supervision.send(address, { type: 'group.end' })
+    }
+    await ended
+  }
+
+  async #commit(fact: RegistryFact, undo: () => void): Promise<void> {
+    const { state, log } = this.#deps
+    const admitted = log.admitFact(encodeRegistryFact(fact), 'freeing', { gone: undo })
+    state.foldRegistry(fact, admitted.chunk.offset + admitted.at)
+    await log.whenSynced(admitted)
+  }
+
+  #start(group: Group): void {
+    this.#deps.supervision.start(
+      groupAddress(group.groupId),
+      groupLogic(group, this.#deps),
+      () => ({ status: group.status === 'ending' ? 'ending' : 'serving' }),
+    )
+  }
+}
+
+function* progressOf(group: Group): Generator<GroupProgress> {
+  for (const { topic, cells } of group.subscriptions.values())
+    for (const cell of cells) {
+      const queue = cell && topic.queues[cell.address.queueId]
+      if (cell === undefined || queue === undefined) continue
+      const { floor, inFlight, next, unacked } = cell.deliveries
+      const ahead = Math.max(0, queue.offsetMax - Math.max(next, queue.offsetMin))
+      yield {
+        topic: topic.name,
+        queueId: queue.queueId,
+        floor,
+        inFlight,
+        lag: ahead + unacked,
+      }
+    }
+}

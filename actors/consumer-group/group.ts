@@ -1,0 +1,52 @@
+import type { GroupSettings } from '../../model/addressing/group.ts'
+import type { GroupState, OwnerStatus } from '../../model/addressing/registry-facts.ts'
+import { deliveryLimits } from '../../model/delivery/limits.ts'
+import { BrokerError } from '../../model/errors.ts'
+import type { DeliveryCause, GroupSummary } from '../../model/ports.ts'
+import { FactsSpan } from '../system/facts-span.ts'
+import { Gate } from '../system/gate.ts'
+import type { Subscription } from './subscription.ts'
+
+/** A consumer group's projection and the gate to it. Owned by the group's actor. */
+export class Group {
+  readonly groupId: number
+  name = ''
+  settings: GroupSettings = { attemptsMax: deliveryLimits.attemptsMaxDefault }
+  status: OwnerStatus = 'serving'
+  isVisible = false
+  readonly span = new FactsSpan()
+  readonly gate: Gate
+  /** By topic id. */
+  readonly subscriptions = new Map<number, Subscription>()
+  messagesOut = 0
+  bytesOut = 0
+  readonly causes = new Map<DeliveryCause, number>()
+  /** Unacknowledged messages that retention removed. Never silent. */
+  lost = 0
+  deadLettered = 0
+
+  constructor(groupId: number) {
+    this.groupId = groupId
+    this.gate = new Gate(() => new BrokerError('GROUP_NOT_FOUND', { group: this.name }))
+  }
+
+  get state(): GroupState {
+    const { groupId, name, settings, status } = this
+    return { groupId, name, status, ...settings }
+  }
+
+  get summary(): GroupSummary & GroupSettings {
+    const { name, groupId, status, settings } = this
+    return { name, groupId, state: status, ...settings }
+  }
+
+  adopt(state: GroupState): void {
+    this.name = state.name
+    this.status = state.status
+    this.settings = { attemptsMax: state.attemptsMax }
+  }
+
+  release(): void {
+    this.subscriptions.clear()
+  }
+}

@@ -1,0 +1,70 @@
+import { BrokerError } from '../../model/errors.ts'
+import type { StoredMessage } from '../../model/message/message.ts'
+import { readMessage, storedMessageOf } from '../../storage/codec/message-fact.ts'
+import { recordAt } from '../../storage/codec/record.ts'
+import type { Unit } from '../../storage/codec/unit-block.ts'
+import type { CommitLog } from '../commit-log/commit-log.ts'
+import type { ConsumeQueue } from '../topic/consume-queue.ts'
+
+/** Missing this often, a chunk is not on its way elsewhere but lost. */
+const MISSES_MAX = 4
+
+/**
+ * Reads the messages of one receive. What it had to load it keeps until the receive ends, so
+ * that a small cache cannot make two receives evict each other's chunks for ever.
+ */
+export class MessageReader {
+  readonly #log: CommitLog
+  readonly #topic: string
+  readonly #held = new Map<number, Buffer>()
+  readonly #messages = new Map<string, StoredMessage>()
+  readonly #loadingUnits = new Set<string>()
+  #misses = 0
+
+  constructor(log: CommitLog, topic: string) {
+    this.#log = log
+    this.#topic = topic
+  }
+
+  /** The message at a unit; undefined when its chunk is not in memory, which is then loading. */
+  read(unit: Unit, loads: Promise<unknown>[]): StoredMessage | undefined {
+    const chunk = this.#log.cached(unit.chunk) ?? this.#held.get(unit.chunk)
+    if (chunk === undefined) {
+      loads.push(this.#load(unit.chunk))
+      return undefined
+    }
+    const record = recordAt(chunk, unit.chunk, unit.at)
+    const fact = readMessage(record.type, record.payload)
+    const physicalOffset = unit.chunk + unit.at
+    const message = storedMessageOf(fact, { topic: this.#topic, physicalOffset })
+    this.#messages.set(`${fact.queueId}/${fact.queueOffset}`, message)
+    return message
+  }
+
+  /** A message that was read before. */
+  message(queueId: number, queueOffset: number): StoredMessage {
+    return this.#messages.get(`${queueId}/${queueOffset}`) as StoredMessage
+  }
+
+  loadUnit(queue: ConsumeQueue, offset: number, loads: Promise<unknown>[]): void {
+    const key = `${queue.queueId}/${offset >>> 7}`
+    if (this.#loadingUnits.has(key) && loads.length > 0) return
+    this.#loadingUnits.add(key)
+    loads.push(queue.load(offset))
+  }
+
+  async #load(offset: number): Promise<void> {
+    const chunk = await this.#log.load(offset)
+    if (chunk) {
+      this.#held.set(offset, chunk)
+      return
+    }
+    // Reclaimed while we looked: the unit points elsewhere by now. If it does not, it is lost.
+    if (++this.#misses > MISSES_MAX)
+      throw new BrokerError('CORRUPT', {
+        store: 'CommitLog',
+        position: offset,
+        reason: 'the chunk of a message is missing',
+      })
+  }
+}

@@ -1,0 +1,107 @@
+import { BrokerError } from '../../model/errors.ts'
+import type { Clock } from '../../model/ports.ts'
+
+export type Wake = 'woken' | 'timedOut' | 'aborted'
+
+/** Shared by all subscriptions of a broker: how many receives may wait at all. */
+export interface ParkingLimits {
+  readonly perKeyMax: number
+  readonly totalMax: number
+}
+
+export class ParkingLot {
+  readonly limits: ParkingLimits
+  readonly clock: Clock
+  parked = 0
+
+  constructor(limits: ParkingLimits, clock: Clock) {
+    this.limits = limits
+    this.clock = clock
+  }
+}
+
+interface Waiter {
+  readonly resume: (wake: Wake) => void
+}
+
+/**
+ * Receives of one subscription that found nothing and wait.
+ *
+ * A wake resumes the one that waits longest; whoever took something passes the wake on, so a
+ * single message does not rouse everybody. Looking for messages and parking happen in one
+ * turn, so nothing that arrives in between is missed. Each is answered exactly once.
+ */
+export class ParkedReceives {
+  readonly #lot: ParkingLot
+  readonly #waiters = new Set<Waiter>()
+  #cancelTimer: (() => void) | undefined
+  #timerAtMs = Number.POSITIVE_INFINITY
+  /** Called when the first receive parks and when the last one leaves. */
+  onBusy: ((isBusy: boolean) => void) | undefined
+
+  constructor(lot: ParkingLot) {
+    this.#lot = lot
+  }
+
+  get count(): number {
+    return this.#waiters.size
+  }
+
+  /** Throws `THROTTLED` when too many wait. */
+  park(waitMs: number, signal: AbortSignal | undefined): Promise<Wake> {
+    const lot = this.#lot
+    if (this.#waiters.size >= lot.limits.perKeyMax || lot.parked >= lot.limits.totalMax)
+      throw new BrokerError('THROTTLED', { reason: 'polling full' })
+    if (signal?.aborted) return Promise.resolve('aborted')
+    return new Promise((resolve) => {
+      const resume = (wake: Wake): void => {
+        if (!this.#waiters.delete(waiter)) return
+        lot.parked--
+        cancelTimeout()
+        signal?.removeEventListener('abort', abort)
+        if (this.#waiters.size === 0) this.#fallIdle()
+        resolve(wake)
+      }
+      const abort = (): void => resume('aborted')
+      const waiter: Waiter = { resume }
+      const cancelTimeout = lot.clock.after(waitMs, () => resume('timedOut'))
+      signal?.addEventListener('abort', abort)
+      this.#waiters.add(waiter)
+      lot.parked++
+      if (this.#waiters.size === 1) this.onBusy?.(true)
+    })
+  }
+
+  /** Resumes the longest-waiting receive, if any. */
+  wake(): void {
+    for (const waiter of this.#waiters) {
+      waiter.resume('woken')
+      return
+    }
+  }
+
+  /** Resumes all: their gate closed, and each hears why on its next look. */
+  wakeAll(): void {
+    for (const waiter of this.#waiters) waiter.resume('woken')
+  }
+
+  /** Some lease ends at `atMs` (monotonic): whoever waits then is woken. */
+  wakeAt(atMs: number): void {
+    if (this.#waiters.size === 0 || atMs >= this.#timerAtMs) return
+    this.#cancelTimer?.()
+    this.#timerAtMs = atMs
+    const { clock } = this.#lot
+    this.#cancelTimer = clock.after(Math.max(0, atMs - clock.monotonicMs()), () => {
+      this.#cancelTimer = undefined
+      this.#timerAtMs = Number.POSITIVE_INFINITY
+      this.wake()
+    })
+  }
+
+  #fallIdle(): void {
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
+    this.#timerAtMs = Number.POSITIVE_INFINITY
+    this.onBusy?.(false)
+  }
+}

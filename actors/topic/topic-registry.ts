@@ -1,0 +1,194 @@
+import { checkTopicName, isReservedTopic } from '../../model/addressing/names.ts'
+import type { RegistryFact, TopicState } from '../../model/addressing/registry-facts.ts'
+import {
+  QUEUES_DEFAULT,
+  type TopicOptions,
+  type TopicSettings,
+  topicSettingsOf,
+} from '../../model/addressing/topic.ts'
+import { BrokerError } from '../../model/errors.ts'
+import type { TopicDescription, Topics, TopicSummary } from '../../model/ports.ts'
+import { encodeRegistryFact } from '../../storage/codec/registry-fact.ts'
+import { InFlight, nextOwnerId, type RegistryDeps, tooMany } from '../broker/owners.ts'
+import type { Topic } from './topic.ts'
+import { topicAddress, topicLogic } from './topic.actor.ts'
+
+const isSame = (a: TopicSettings, b: TopicSettings): boolean =>
+  a.type === b.type &&
+  a.queues === b.queues &&
+  a.retention.ageMs === b.retention.ageMs &&
+  a.retention.bytes === b.retention.bytes
+
+/** Topics by name: creating, changing and ending them are durable facts, decided here. */
+export class TopicRegistry implements Topics {
+  readonly #deps: RegistryDeps
+  readonly #creating = new InFlight<Topic>()
+  readonly #ending = new Map<string, Promise<void>>()
+  readonly #endWaiters = new Map<string, () => void>()
+  /** New topics begin throttled while the disk is full. */
+  throttle: (() => BrokerError) | undefined
+
+  constructor(deps: RegistryDeps) {
+    this.#deps = deps
+  }
+
+  /** Starts the actors of everything that recovery found. */
+  startAll(): void {
+    for (const topic of this.#deps.state.topics.values())
+      if (topic.status !== 'dropped') this.#start(topic)
+  }
+
+  async create(name: string, options: TopicOptions = {}): Promise<TopicDescription> {
+    const settings = topicSettingsOf(name, options)
+    const topic = await this.ensure(name, settings, { isAutoCreated: false })
+    if (!isSame(topic.settings, settings)) throw new BrokerError('TOPIC_EXISTS', { topic: name })
+    return topic.description
+  }
+
+  async update(name: string, options: TopicOptions): Promise<TopicDescription> {
+    const topic = this.get(name)
+    const { type, queues, retention } = topic.settings
+    const settings = topicSettingsOf(name, {
+      type: options.type ?? type,
+      queues: options.queues ?? queues,
+      retention: { ...retention, ...options.retention },
+    })
+    const refuse = (reason: string) => new BrokerError('TOPIC_SETTINGS_ILLEGAL', { name, reason })
+    if (settings.type !== type) throw refuse(`its type is ${type} for ever`)
+    if (settings.queues < queues) throw refuse(`it has ${queues} queues and cannot lose any`)
+    const before = topic.settings
+    await this.#commit({ type: 'topicUpdated', topicId: topic.topicId, settings }, () => {
+      topic.settings = before
+    })
+    return topic.description
+  }
+
+  describe(name: string): TopicDescription {
+    return this.get(name).description
+  }
+
+  list(): TopicSummary[] {
+    return [...this.#deps.state.topicsByName.values()]
+      .filter(({ isVisible }) => isVisible)
+      .map(({ summary }) => summary)
+  }
+
+  find(name: string): TopicSummary | undefined {
+    const topic = this.#deps.state.topicNamed(name)
+    return topic?.status === 'serving' ? topic.summary : undefined
+  }
+
+  async resolve(name: string): Promise<TopicSummary | undefined> {
+    checkTopicName(name)
+    const known = this.find(name)
+    const { settings } = this.#deps
+    if (known || !settings.autoCreateTopics || isReservedTopic(name)) return known
+    const auto = [...this.#deps.state.topicsByName.values()].filter((t) => t.isAutoCreated).length
+    if (auto >= settings.autoCreatedTopicsMax)
+      throw tooMany('automatically created topics', settings.autoCreatedTopicsMax)
+    const wanted = topicSettingsOf(name, { type: 'MIXED', queues: QUEUES_DEFAULT })
+    const topic = await this.ensure(name, wanted, { isAutoCreated: true })
+    this.#deps.logger.info({ topic: name }, 'created a topic because a client asked for its route')
+    return topic.summary
+  }
+
+  /** Resolves when nothing of the topic can be reached any more. */
+  async end(name: string): Promise<void> {
+    const running = this.#ending.get(name)
+    if (running) return running
+    const topic = this.get(name)
+    const ending = this.#end(topic).finally(() => this.#ending.delete(name))
+    this.#ending.set(name, ending)
+    return ending
+  }
+
+  get(name: string): Topic {
+    const topic = this.#deps.state.topicNamed(name)
+    if (topic === undefined) throw new BrokerError('TOPIC_NOT_FOUND', { topic: name })
+    return topic
+  }
+
+  /** The topic of this name, created when there is none. Durable when it resolves. */
+  async ensure(
+    name: string,
+    settings: TopicSettings,
+    { isAutoCreated }: { isAutoCreated: boolean },
+  ): Promise<Topic> {
+    const known = this.#deps.state.topicNamed(name)
+    if (known?.status === 'serving') return known
+    if (known) throw new BrokerError('TOPIC_ENDING', { topic: name })
+    return this.#creating.run(name, () => this.#create(name, settings, isAutoCreated))
+  }
+
+  /** The actor reached its end: whoever waits hears so. */
+  ended(topicId: number): void {
+    const address = topicAddress(topicId)
+    this.#endWaiters.get(address)?.()
+    this.#endWaiters.delete(address)
+  }
+
+  async #create(name: string, settings: TopicSettings, isAutoCreated: boolean): Promise<Topic> {
+    const { state, log, settings: limits } = this.#deps
+    log.checkWritable()
+    if (state.topicsByName.size >= limits.topicsMax) throw tooMany('topics', limits.topicsMax)
+    const topicId = nextOwnerId(state)
+    const bounds = { offsetMin: 0, offsetMax: 0, isOrdered: false }
+    const initial: TopicState = {
+      topicId,
+      name,
+      ...settings,
+      status: 'serving',
+      bytes: 0,
+      droppedAtMs: 0,
+      isAutoCreated,
+      bounds: Array.from({ length: settings.queues }, () => bounds),
+    }
+    const fact: RegistryFact = { type: 'topicCreated', topic: initial }
+    const admitted = log.admitFact(encodeRegistryFact(fact), 'durable', {
+      synced: () => {
+        topic.isVisible = true
+        this.#start(topic)
+      },
+      gone: () => state.forgetTopic(topic),
+    })
+    state.foldRegistry(fact, admitted.chunk.offset + admitted.at)
+    const topic = state.topicShell(topicId)
+    await log.whenSynced(admitted)
+    return topic
+  }
+
+  async #end(topic: Topic): Promise<void> {
+    const address = topicAddress(topic.topicId)
+    const ended = new Promise<void>((resolve) => this.#endWaiters.set(address, resolve))
+    if (topic.status === 'serving') {
+      try {
+        await this.#commit({ type: 'topicEnded', topicId: topic.topicId }, () => {
+          topic.status = 'serving'
+        })
+      } catch (error) {
+        this.#endWaiters.delete(address)
+        throw error
+      }
+      this.#deps.supervision.send(address, { type: 'topic.end' })
+    }
+    await ended
+  }
+
+  /** A change of a living topic: folded where it is admitted, undone if it is gone. */
+  async #commit(fact: RegistryFact, undo: () => void): Promise<void> {
+    const { state, log } = this.#deps
+    const admitted = log.admitFact(encodeRegistryFact(fact), 'freeing', { gone: undo })
+    state.foldRegistry(fact, admitted.chunk.offset + admitted.at)
+    await log.whenSynced(admitted)
+  }
+
+  #start(topic: Topic): void {
+    const { supervision } = this.#deps
+    const address = topicAddress(topic.topicId)
+    supervision.start(address, topicLogic(topic, this.#deps), () => ({
+      status: topic.status === 'ending' ? 'ending' : 'serving',
+    }))
+    if (this.throttle)
+      supervision.send(address, { type: 'topic.throttle', refusal: this.throttle } as never)
+  }
+}

@@ -1,0 +1,180 @@
+import type { OwnerStatus, TopicState } from '../../model/addressing/registry-facts.ts'
+import type { TopicSettings } from '../../model/addressing/topic.ts'
+import { BrokerError } from '../../model/errors.ts'
+import type { TopicDescription, TopicSummary } from '../../model/ports.ts'
+import { spreadHash } from '../../model/wire/hash.ts'
+import type { Unit } from '../../storage/codec/unit-block.ts'
+import { FactsSpan } from '../system/facts-span.ts'
+import { Gate } from '../system/gate.ts'
+import { type BlockCache, ConsumeQueue, type ReadBlock } from './consume-queue.ts'
+
+export interface TopicDeps {
+  readonly cache: BlockCache
+  /** A range of cache keys for one queue, never given out twice. */
+  readonly cacheBase: () => number
+  readonly readBlock: (topicId: number) => ReadBlock
+  readonly onGone: (unit: Unit) => void
+  /** Messages became visible, and somebody waits for them. */
+  readonly onNews: (topic: Topic) => void
+}
+
+export interface Subscriber {
+  /** New messages are visible, or leases may have ended. */
+  wake(): void
+}
+
+const noSettings: TopicSettings = {
+  type: 'MIXED',
+  queues: 0,
+  retention: { ageMs: Number.MAX_SAFE_INTEGER, bytes: 0 },
+}
+
+/**
+ * A topic's projection: what folding its facts gives, and the gate to it. Owned by the topic's
+ * actor, which receives it as input and lets go of everything in it when it ends.
+ */
+export class Topic {
+  readonly topicId: number
+  name = ''
+  settings: TopicSettings = noSettings
+  status: OwnerStatus = 'serving'
+  /** True once its creation is synced: before, only the creator knows of it. */
+  isVisible = false
+  /** Live bytes in the log; of a dropped topic, what it had when it was dropped. */
+  bytes = 0
+  droppedAtMs = 0
+  isAutoCreated = false
+  readonly span = new FactsSpan()
+  readonly gate: Gate
+  readonly queues: ConsumeQueue[] = []
+  /** Subscriptions with parked receives: woken when messages become visible. */
+  readonly waiting = new Set<Subscriber>()
+  /** Messages that were made visible since the start, for the counters. */
+  messagesIn = 0
+  bytesIn = 0
+  readonly #deps: TopicDeps
+  readonly #read: ReadBlock
+  #turn = 0
+
+  constructor(topicId: number, deps: TopicDeps) {
+    this.topicId = topicId
+    this.#deps = deps
+    this.#read = deps.readBlock(topicId)
+    this.gate = new Gate(() => new BrokerError('TOPIC_NOT_FOUND', { topic: this.name }))
+  }
+
+  get messages(): number {
+    let messages = 0
+    for (const { offsetMin, offsetMax } of this.queues) messages += offsetMax - offsetMin
+    return messages
+  }
+
+  /** The state as of the last admitted fact, for a checkpoint that waits for its sync. */
+  get state(): TopicState {
+    return this.#stateWith(this.queues.map(({ bounds }) => bounds))
+  }
+
+  /** The state as of the last synced fact, to be carried forward in the log. */
+  get syncedState(): TopicState {
+    return this.#stateWith(
+      this.queues.map(({ offsetMin, offsetMax, isOrdered }) => ({
+        offsetMin,
+        offsetMax,
+        isOrdered,
+      })),
+    )
+  }
+
+  #stateWith(bounds: TopicState['bounds']): TopicState {
+    return {
+      topicId: this.topicId,
+      name: this.name,
+      ...this.settings,
+      status: this.status,
+      bytes: this.bytes,
+      droppedAtMs: this.droppedAtMs,
+      isAutoCreated: this.isAutoCreated,
+      bounds,
+    }
+  }
+
+  get summary(): TopicSummary {
+    const { type, queues } = this.settings
+    return { name: this.name, topicId: this.topicId, type, queues, state: this.status }
+  }
+
+  get description(): TopicDescription {
+    return {
+      ...this.settings,
+      name: this.name,
+      topicId: this.topicId,
+      state: this.status,
+      messages: this.messages,
+      bytes: this.bytes,
+      offsets: this.queues.map(({ queueId, offsetMin, offsetMax }) => ({
+        queueId,
+        offsetMin,
+        offsetMax,
+      })),
+    }
+  }
+
+  /** Takes a whole state: from a creation, a checkpoint, or carried forward. */
+  adopt(state: TopicState): void {
+    this.name = state.name
+    this.status = state.status
+    this.droppedAtMs = state.droppedAtMs
+    this.isAutoCreated = state.isAutoCreated
+    this.applySettings(state)
+    state.bounds.forEach((bounds, queueId) => {
+      const queue = this.queues[queueId]
+      if (queue === undefined) this.#addQueue(bounds)
+      else queue.widen(bounds)
+    })
+  }
+
+  applySettings({ type, queues, retention }: TopicSettings): void {
+    this.settings = { type, queues, retention }
+    this.ensureQueues(queues)
+  }
+
+  ensureQueues(count: number): void {
+    while (this.queues.length < count)
+      this.#addQueue({ offsetMin: 0, offsetMax: 0, isOrdered: false })
+  }
+
+  /** One message group, one queue; everything else in turn. */
+  route(messageGroup: string): ConsumeQueue {
+    const { queues } = this.settings
+    const queueId = messageGroup === '' ? this.#turn++ % queues : spreadHash(messageGroup) % queues
+    return this.queues[queueId] as ConsumeQueue
+  }
+
+  /** Once per commit, after all its queues became visible. */
+  announce(): void {
+    for (const subscriber of this.waiting) subscriber.wake()
+  }
+
+  /** Nothing of the topic stays in memory but its tombstone. */
+  release(): void {
+    for (const queue of this.queues) queue.release()
+    this.queues.length = 0
+    this.waiting.clear()
+  }
+
+  #addQueue(bounds: { offsetMin: number; offsetMax: number; isOrdered: boolean }): void {
+    const queue = new ConsumeQueue(this.queues.length, bounds, {
+      cache: this.#deps.cache,
+      cacheBase: this.#deps.cacheBase,
+      read: this.#read,
+    })
+    queue.onVisible = () => {
+      if (this.waiting.size > 0) this.#deps.onNews(this)
+    }
+    queue.onGone = (unit) => {
+      this.bytes -= unit.size
+      this.#deps.onGone(unit)
+    }
+    this.queues.push(queue)
+  }
+}

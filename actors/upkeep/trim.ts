@@ -1,0 +1,155 @@
+import { pushFreed } from '../../machines/retention/log-space.ts'
+import type { Clock, Logger } from '../../model/ports.ts'
+import { encodeRegistryFact } from '../../storage/codec/registry-fact.ts'
+import type { BrokerState } from '../broker/broker-state.ts'
+import type { CommitLog } from '../commit-log/commit-log.ts'
+import { MessageReader } from '../consumer-group/message-reader.ts'
+import type { ConsumeQueue } from '../topic/consume-queue.ts'
+import type { Topic } from '../topic/topic.ts'
+
+export interface TrimDeps {
+  readonly state: BrokerState
+  readonly log: CommitLog
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** Units in one trim, so that a long-neglected queue is trimmed in steps. */
+const UNITS_MAX = 16_384
+
+/** When the message at the head of a queue was stored, so that a round costs no reading. */
+const heads = new WeakMap<ConsumeQueue, { readonly offset: number; readonly storeAtMs: number }>()
+
+/** Removes what retention no longer keeps, whatever groups have read. */
+export const trimExpired = async (deps: TrimDeps): Promise<void> => {
+  for (const topic of [...deps.state.topics.values()]) {
+    if (topic.status !== 'serving' || !topic.isVisible) continue
+    for (const queue of topic.queues) {
+      const offsetMin = await firstKept(deps, topic, queue)
+      if (offsetMin > queue.offsetMin) await trim(deps, topic, queue, offsetMin)
+    }
+    await trimToSize(deps, topic)
+  }
+}
+
+/** The first offset that is young enough, at most one step ahead. */
+const firstKept = async (deps: TrimDeps, topic: Topic, queue: ConsumeQueue): Promise<number> => {
+  const { offsetMin } = queue
+  const bornAfterMs = deps.clock.wallMs() - topic.settings.retention.ageMs
+  if (offsetMin >= queue.offsetMax || bornAfterMs <= 0) return offsetMin
+  const known = heads.get(queue)
+  const storeAtMs =
+    known?.offset === offsetMin ? known.storeAtMs : await storeAt(deps, topic, queue, offsetMin)
+  heads.set(queue, { offset: offsetMin, storeAtMs })
+  if (storeAtMs > bornAfterMs) return offsetMin
+  let low = offsetMin + 1
+  let high = Math.min(queue.offsetMax, offsetMin + UNITS_MAX)
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    if ((await storeAt(deps, topic, queue, middle)) > bornAfterMs) high = middle
+    else low = middle + 1
+  }
+  return low
+}
+
+const storeAt = async (
+  { log }: TrimDeps,
+  topic: Topic,
+  queue: ConsumeQueue,
+  offset: number,
+): Promise<number> => {
+  const reader = new MessageReader(log, topic.name)
+  for (;;) {
+    const loads: Promise<unknown>[] = []
+    const unit = queue.unit(offset)
+    if (unit === undefined) reader.loadUnit(queue, offset, loads)
+    const message = unit && reader.read(unit, loads)
+    if (message) return message.storeAtMs
+    await Promise.all(loads)
+  }
+}
+
+/** The oldest messages of the topic go, a step of one queue at a time, until it fits. */
+const trimToSize = async (deps: TrimDeps, topic: Topic): Promise<void> => {
+  const { bytes } = topic.settings.retention
+  while (bytes > 0 && topic.bytes > bytes) {
+    const oldest = await oldestQueue(topic)
+    if (oldest === undefined) return
+    const { queue } = oldest
+    let left = topic.bytes - bytes
+    let offset = queue.offsetMin
+    while (left > 0 && offset < queue.offsetMax && offset - queue.offsetMin < 64) {
+      left -= (await unitAt(queue, offset)).size
+      offset++
+    }
+    await trim(deps, topic, queue, offset)
+  }
+}
+
+const oldestQueue = async (topic: Topic) => {
+  let oldest: { queue: ConsumeQueue; chunk: number } | undefined
+  for (const queue of topic.queues) {
+    if (queue.offsetMin >= queue.offsetMax) continue
+    const { chunk } = await unitAt(queue, queue.offsetMin)
+    if (oldest === undefined || chunk < oldest.chunk) oldest = { queue, chunk }
+  }
+  return oldest
+}
+
+const unitAt = async (queue: ConsumeQueue, offset: number) => {
+  for (;;) {
+    const unit = queue.unit(offset)
+    if (unit) return unit
+    await queue.load(offset)
+  }
+}
+
+/** One trim is one fact; it takes effect when synced. */
+const trim = async (
+  { state, log, logger }: TrimDeps,
+  topic: Topic,
+  queue: ConsumeQueue,
+  offsetMin: number,
+): Promise<void> => {
+  const { freed, bytes } = await freedBelow(queue, offsetMin)
+  const fact = {
+    type: 'queueTrimmed',
+    topicId: topic.topicId,
+    queueId: queue.queueId,
+    offsetMin,
+    messages: offsetMin - queue.offsetMin,
+    bytes,
+    freed,
+  } as const
+  const before = lostBy(state)
+  const admitted = log.admitFact(encodeRegistryFact(fact), 'freeing', {
+    synced: () => state.foldRegistry(fact, admitted.chunk.offset + admitted.at),
+  })
+  await log.whenSynced(admitted)
+  for (const [name, lost] of lostBy(state)) {
+    const count = lost - (before.get(name) ?? 0)
+    if (count > 0)
+      logger.warn(
+        { group: name, topic: topic.name, queueId: queue.queueId, messages: count },
+        'retention removed messages that the group had not acknowledged',
+      )
+  }
+}
+
+const lostBy = (state: BrokerState): Map<string, number> =>
+  new Map([...state.groups.values()].map(({ name, lost }) => [name, lost]))
+
+/** What the units below an offset occupy in the log, by extent. */
+export const freedBelow = async (
+  queue: ConsumeQueue,
+  offsetMin: number,
+): Promise<{ freed: number[]; bytes: number }> => {
+  const freed: number[] = []
+  let bytes = 0
+  for (let offset = queue.offsetMin; offset < offsetMin; offset++) {
+    const { chunk, size } = await unitAt(queue, offset)
+    pushFreed(freed, chunk, size)
+    bytes += size
+  }
+  return { freed, bytes }
+}

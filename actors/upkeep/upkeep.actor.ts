@@ -1,0 +1,96 @@
+import { createActor, fromPromise } from 'xstate'
+import { upkeepMachine } from '../../machines/upkeep/upkeep.machine.ts'
+import { checkpoint } from '../checkpoint/checkpoint.ts'
+import type { IndexStore } from '../checkpoint/index-store.ts'
+import { type ActorSystemDeps } from '../system/supervision.ts'
+import { xstateClock } from '../system/xstate-clock.ts'
+import type { BrokerState } from '../broker/broker-state.ts'
+import type { CommitLog } from '../commit-log/commit-log.ts'
+import type { DiskWatch } from './disk-watch.ts'
+import { type ReclaimSettings, reclaimLog } from './reclaim.ts'
+import { trimExpired } from './trim.ts'
+
+export interface UpkeepDeps extends ActorSystemDeps {
+  readonly state: BrokerState
+  readonly log: CommitLog
+  readonly index: IndexStore
+  readonly disk: DiskWatch
+  readonly restMs: number
+  readonly checkpointBytes: number
+  readonly reclaim: ReclaimSettings
+}
+
+/** The housekeeping loop, and the one place that knows how far the index reaches. */
+export class Upkeep {
+  readonly #deps: UpkeepDeps
+  readonly #actor
+  /** Facts before this chunk are in the index. */
+  checkpointedTo = 0
+  #pressedAt = 0
+
+  constructor(deps: UpkeepDeps) {
+    this.#deps = deps
+    const { log, state, clock, logger } = deps
+    const shared = { ...deps, settings: deps.reclaim, checkpointed: () => this.checkpointedTo }
+    const whenWriting = (work: () => Promise<void>) => async () => {
+      if (log.mode === 'writing') await work()
+    }
+    const machine = upkeepMachine.provide({
+      actors: {
+        watchDisk: fromPromise(() => deps.disk.look()),
+        trimExpired: fromPromise(whenWriting(() => trimExpired({ state, log, clock, logger }))),
+        writeCheckpoint: fromPromise(whenWriting(() => this.checkpoint())),
+        reclaimLog: fromPromise(whenWriting(() => reclaimLog(shared))),
+      },
+    })
+    this.#actor = createActor(machine, {
+      id: 'upkeep',
+      systemId: 'upkeep',
+      clock: xstateClock(clock),
+      ...(deps.inspect ? { inspect: deps.inspect } : {}),
+      input: { restMs: deps.restMs, backoff: { msBase: 200, msMax: 30_000 } },
+    })
+    this.#actor.subscribe({
+      error: (error) => logger.error({ error: String(error) }, 'upkeep failed'),
+    })
+  }
+
+  get snapshot() {
+    const { value, context } = this.#actor.getSnapshot()
+    return { state: value, restarts: context.failures, lastError: context.lastError }
+  }
+
+  start(): void {
+    this.#actor.start()
+  }
+
+  stop(): void {
+    this.#actor.send({ type: 'upkeep.stop' })
+    this.#actor.stop()
+  }
+
+  /** Called once per commit: presses for a checkpoint when much is only in the log. */
+  committed(): void {
+    const { log, checkpointBytes } = this.#deps
+    const ahead = log.syncedOffset - Math.max(this.checkpointedTo, this.#pressedAt)
+    if (ahead < checkpointBytes) return
+    this.#pressedAt = log.syncedOffset
+    this.#actor.send({ type: 'upkeep.press' })
+  }
+
+  /** One at a time, also when called by hand. */
+  checkpoint(): Promise<void> {
+    const { index, log } = this.#deps
+    return index.exclusive(async () => {
+      const begun = log.chunkStart
+      if (begun === this.checkpointedTo && !this.#isDirty()) return
+      await checkpoint(this.#deps)
+      this.checkpointedTo = begun
+    })
+  }
+
+  #isDirty(): boolean {
+    const { dirtyTopics, dirtyGroups, dirtyCells } = this.#deps.state
+    return dirtyTopics.size + dirtyGroups.size + dirtyCells.size > 0
+  }
+}

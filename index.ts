@@ -1,0 +1,106 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import type { InspectionEvent, Observer } from 'xstate'
+import { CoreBroker } from './actors/broker/broker.ts'
+import { brokerDefaults, type BrokerSettings } from './actors/broker/settings.ts'
+import { BrokerError } from './model/errors.ts'
+import type { Clock, Logger, Random } from './model/ports.ts'
+import { EmbeddedBroker } from './protocols/embedded/embedded-broker.ts'
+import { clockOf } from './protocols/system/system-clock.ts'
+import { LevelPlace } from './storage/level/level-place.ts'
+import { MemoryPlace } from './storage/memory/memory-place.ts'
+import type { Place } from './storage/ports/place.ts'
+
+export type { GroupOptions, GroupSettings } from './model/addressing/group.ts'
+export type { Retention, TopicOptions, TopicSettings, TopicType } from './model/addressing/topic.ts'
+export type { ReceiptHandle } from './model/delivery/receipt-handle.ts'
+export {
+  BrokerError,
+  type BrokerErrorCode,
+  type ErrorKind,
+  errorCodes,
+  explain,
+  isBrokerError,
+} from './model/errors.ts'
+export type { MessageDraft } from './model/message/encode.ts'
+export type {
+  Broker,
+  Clock,
+  DeliveryCause,
+  GroupDescription,
+  GroupProgress,
+  Groups,
+  GroupSummary,
+  Logger,
+  QueueDescription,
+  Random,
+  SendReceipt,
+  TopicDescription,
+  Topics,
+  TopicSummary,
+} from './model/ports.ts'
+export type { ConsumeOptions } from './protocols/embedded/consume.ts'
+export type { EmbeddedBroker, ReceiveOptions } from './protocols/embedded/embedded-broker.ts'
+export type { ReceivedMessage } from './protocols/embedded/received-message.ts'
+
+export const VERSION = '0.1.0'
+
+export interface BrokerOptions {
+  /** Where to keep everything, created when missing. Without it the broker lives in memory only. */
+  readonly dataDir?: string
+  /** Says so aloud that nothing is kept. Excludes `dataDir`. */
+  readonly memory?: true
+  readonly autoCreateTopics?: boolean
+  /** Quiet unless given. */
+  readonly logger?: Logger
+  /** Watches every actor's chart and state while it runs. */
+  readonly inspect?: Observer<InspectionEvent>
+  /** Bounds and periods; every one has a default. */
+  readonly settings?: Partial<Omit<BrokerSettings, 'autoCreateTopics'>>
+}
+
+/** Time of the process. */
+export const systemClock: Clock = clockOf({
+  wallMs: Date.now,
+  monotonicMs: () => performance.now(),
+  setTimer: setTimeout,
+  clearTimer: (timer) => clearTimeout(timer as NodeJS.Timeout),
+  setSoon: setImmediate,
+})
+
+export const systemRandom: Random = { bytes: (size) => randomBytes(size) }
+
+const quiet: Logger = { info: () => {}, warn: () => {}, error: () => {} }
+
+/**
+ * Opens a broker in this process.
+ *
+ * With `dataDir` every acknowledged message is on disk, and the directory belongs to this
+ * process until `close()`; with `memory: true` nothing is kept, for tests. Rejects with
+ * `DATA_DIR_LOCKED`, `DATA_FORMAT_UNKNOWN` or `CORRUPT`, each saying what to do.
+ */
+export const createBroker = async (options: BrokerOptions): Promise<EmbeddedBroker> => {
+  const clock = systemClock
+  const random = systemRandom
+  const { logger = quiet, inspect, autoCreateTopics = false } = options
+  const place = await openPlace(options)
+  const settings = { ...brokerDefaults, ...options.settings, autoCreateTopics }
+  try {
+    const broker = await CoreBroker.open({ clock, logger, place, inspect }, settings)
+    return new EmbeddedBroker({ broker, clock, random, host: hostname(), owned: [place] })
+  } catch (error) {
+    await place.close()
+    throw error
+  }
+}
+
+const openPlace = async ({ dataDir, memory }: BrokerOptions): Promise<Place> => {
+  const random = systemRandom
+  if ((dataDir === undefined) === (memory === undefined))
+    throw new BrokerError('SETTINGS_ILLEGAL', {
+      name: 'dataDir',
+      reason: 'give either a directory or memory: true',
+    })
+  if (dataDir === undefined) return new MemoryPlace({ random })
+  return LevelPlace.open({ dataDir, random, createdBy: VERSION })
+}

@@ -1,0 +1,54 @@
+import { assign, setup } from 'xstate'
+import { type Backoff, backoffMs } from '../backoff.ts'
+import { unprovidedLoop } from '../unprovided.ts'
+
+export interface DispatcherInput {
+  readonly backoff: Backoff
+}
+
+interface DispatcherContext extends DispatcherInput {
+  readonly failures: number
+  readonly lastError: unknown
+}
+
+export type DispatcherEvent =
+  | { readonly type: 'dispatch.failed'; readonly error: unknown }
+  | { readonly type: 'dispatch.caughtUp' }
+
+/**
+ * What follows the CommitLog: waking who waits for what became visible. A throw on the way is
+ * a state with a back-off, never an exit; what came meanwhile is caught up on.
+ */
+export const dispatcherMachine = setup({
+  types: {
+    context: {} as DispatcherContext,
+    events: {} as DispatcherEvent,
+    input: {} as DispatcherInput,
+  },
+  actors: { followCommits: unprovidedLoop('followCommits') },
+  actions: {
+    rememberError: assign(({ context }, params: { error: unknown }) => ({
+      lastError: params.error,
+      failures: context.failures + 1,
+    })),
+    forgetFailures: assign({ failures: 0 }),
+  },
+  delays: { backoff: ({ context }) => backoffMs(context.backoff, context.failures) },
+}).createMachine({
+  id: 'dispatcher',
+  context: ({ input }) => ({ ...input, failures: 0, lastError: null }),
+  initial: 'following',
+  states: {
+    following: {
+      invoke: { src: 'followCommits' },
+      on: {
+        'dispatch.failed': {
+          target: 'backingOff',
+          actions: { type: 'rememberError', params: ({ event }) => ({ error: event.error }) },
+        },
+        'dispatch.caughtUp': { actions: 'forgetFailures' },
+      },
+    },
+    backingOff: { after: { backoff: 'following' } },
+  },
+})

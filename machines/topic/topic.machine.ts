@@ -1,0 +1,89 @@
+import { setup } from 'xstate'
+import type { BrokerError } from '../../model/errors.ts'
+import { unprovided } from '../unprovided.ts'
+
+export interface TopicInput {
+  /** What the facts say: a topic whose ending was synced goes on ending after a restart. */
+  readonly status: 'serving' | 'ending'
+}
+
+export type TopicEvent =
+  | { readonly type: 'topic.end' }
+  | { readonly type: 'topic.throttle'; readonly refusal: () => BrokerError }
+  | { readonly type: 'topic.release' }
+
+/**
+ * The life of a topic. The chart opens and closes the gate that every request passes; ending
+ * runs its steps in a stated order, each idempotent, and begins anew after a restart. A step
+ * that fails is tried again: only `ended` ends it. Metrics need no step: they are functions of
+ * the state that is dropped.
+ */
+export const topicMachine = setup({
+  types: {
+    context: {} as TopicInput,
+    events: {} as TopicEvent,
+    input: {} as TopicInput,
+    tags: {} as 'serving' | 'ending',
+  },
+  actors: {
+    answerRequests: unprovided<void>('answerRequests'),
+    dropLeases: unprovided<void>('dropLeases'),
+    dropQueues: unprovided<void>('dropQueues'),
+    sweepIndex: unprovided<void>('sweepIndex'),
+  },
+  actions: {
+    openGate: () => {},
+    throttleGate: (_, _params: { refusal: () => BrokerError }) => {},
+    closeGate: () => {},
+  },
+  guards: { isEnding: ({ context }) => context.status === 'ending' },
+  delays: { retry: 1_000 },
+}).createMachine({
+  id: 'topic',
+  context: ({ input }) => input,
+  initial: 'recovering',
+  states: {
+    recovering: { always: [{ guard: 'isEnding', target: 'ending' }, { target: 'serving' }] },
+    serving: {
+      tags: 'serving',
+      initial: 'open',
+      on: { 'topic.end': 'ending' },
+      states: {
+        open: {
+          entry: 'openGate',
+          on: {
+            'topic.throttle': {
+              target: 'throttled',
+              actions: {
+                type: 'throttleGate',
+                params: ({ event }) => ({ refusal: event.refusal }),
+              },
+            },
+          },
+        },
+        throttled: { on: { 'topic.release': 'open' } },
+      },
+    },
+    ending: {
+      tags: 'ending',
+      entry: 'closeGate',
+      initial: 'refusingRequests',
+      states: {
+        refusingRequests: {
+          invoke: { src: 'answerRequests', onDone: 'droppingLeases', onError: 'waiting' },
+        },
+        droppingLeases: {
+          invoke: { src: 'dropLeases', onDone: 'droppingQueues', onError: 'waiting' },
+        },
+        droppingQueues: {
+          invoke: { src: 'dropQueues', onDone: 'sweepingIndex', onError: 'waiting' },
+        },
+        sweepingIndex: {
+          invoke: { src: 'sweepIndex', onDone: '#topic.ended', onError: 'waiting' },
+        },
+        waiting: { after: { retry: 'refusingRequests' } },
+      },
+    },
+    ended: { type: 'final' },
+  },
+})

@@ -1,0 +1,67 @@
+import type { GroupSettings } from './group.ts'
+import type { TopicSettings } from './topic.ts'
+
+/** Where an owner is in its life. `dropped` is a tombstone: kept until its facts have left the log. */
+export type OwnerStatus = 'serving' | 'ending' | 'dropped'
+
+export interface QueueBounds {
+  readonly offsetMin: number
+  readonly offsetMax: number
+  /** True when a message with a message group was ever stored in the queue. */
+  readonly isOrdered: boolean
+}
+
+/** `[extent, bytes]` pairs, flat: what a trim made dead, by place (house: retention). */
+export type FreedBytes = readonly number[]
+
+export interface TopicState extends TopicSettings {
+  readonly topicId: number
+  readonly name: string
+  readonly status: OwnerStatus
+  /** Bytes of its live records in the log. */
+  readonly bytes: number
+  /** Made because a client asked for its route, not by an operator. */
+  readonly isAutoCreated: boolean
+  /** Wall clock; 0 while the topic lives. */
+  readonly droppedAtMs: number
+  readonly bounds: readonly QueueBounds[]
+}
+
+export interface GroupState extends GroupSettings {
+  readonly groupId: number
+  readonly name: string
+  readonly status: OwnerStatus
+}
+
+export type RegistryFact =
+  | { readonly type: 'topicCreated'; readonly topic: TopicState }
+  | { readonly type: 'topicUpdated'; readonly topicId: number; readonly settings: TopicSettings }
+  | { readonly type: 'topicEnded'; readonly topicId: number }
+  | {
+      readonly type: 'topicDropped'
+      readonly topicId: number
+      readonly atMs: number
+      readonly freed: FreedBytes
+    }
+  | { readonly type: 'topicCarried'; readonly topic: TopicState }
+  | {
+      readonly type: 'queueTrimmed'
+      readonly topicId: number
+      readonly queueId: number
+      readonly offsetMin: number
+      readonly messages: number
+      readonly bytes: number
+      readonly freed: FreedBytes
+    }
+  | { readonly type: 'groupCreated'; readonly group: GroupState }
+  | { readonly type: 'groupUpdated'; readonly groupId: number; readonly settings: GroupSettings }
+  | { readonly type: 'groupEnded'; readonly groupId: number }
+  | { readonly type: 'groupDropped'; readonly groupId: number }
+  | { readonly type: 'logOpened'; readonly epoch: number; readonly wallMs: number }
+  | {
+      readonly type: 'logTrimmed'
+      /** Ids below were given out: never reused. */
+      readonly nextOwnerId: number
+      /** `[from, to)` pairs, flat and ascending: every stretch missing from the log. */
+      readonly gaps: readonly number[]
+    }

@@ -1,0 +1,277 @@
+/** What a caller can do about it. Deliberately few: a new kind needs a new kind of reaction. */
+export type ErrorKind =
+  | 'invalid'
+  | 'notFound'
+  | 'conflict'
+  | 'throttled'
+  | 'unavailable'
+  | 'unsupported'
+  | 'corrupt'
+
+interface ErrorSpec {
+  readonly kind: ErrorKind
+  readonly describe: (params: never) => string
+  /** One sentence: what to do now. `glasspost explain CODE` prints it. */
+  readonly remedy: string
+}
+
+type Named = { readonly name: string; readonly reason: string }
+type Sized = { readonly size: number; readonly max: number }
+type Reasoned = { readonly reason: string }
+type None = Readonly<Record<never, never>>
+
+const catalog = {
+  TOPIC_NAME_ILLEGAL: {
+    kind: 'invalid',
+    describe: (p: Named) => `topic name '${p.name}' is illegal: ${p.reason}`,
+    remedy: 'Use 1 to 127 of the characters a-z A-Z 0-9 _ - % | and no reserved name.',
+  },
+  GROUP_NAME_ILLEGAL: {
+    kind: 'invalid',
+    describe: (p: Named) => `consumer group name '${p.name}' is illegal: ${p.reason}`,
+    remedy: 'Use 1 to 120 of the characters a-z A-Z 0-9 _ - % | and no reserved prefix.',
+  },
+  TOPIC_NOT_FOUND: {
+    kind: 'notFound',
+    describe: (p: { topic: string }) => `topic '${p.topic}' does not exist`,
+    remedy: 'Create the topic first, or start the broker with auto-create on.',
+  },
+  TOPIC_EXISTS: {
+    kind: 'conflict',
+    describe: (p: { topic: string }) => `topic '${p.topic}' exists already with other settings`,
+    remedy: 'Describe the topic to see its settings; update it, or choose another name.',
+  },
+  TOPIC_SETTINGS_ILLEGAL: {
+    kind: 'invalid',
+    describe: (p: Named) => `settings of topic '${p.name}' are illegal: ${p.reason}`,
+    remedy: 'A topic has 1 to 1024 queues, which may grow but not shrink, and a fixed type.',
+  },
+  TOPICS_TOO_MANY: {
+    kind: 'throttled',
+    describe: (p: { max: number; what: string }) => `there are ${p.max} ${p.what} already`,
+    remedy: 'Delete topics that are no longer used, or raise the limit in the settings.',
+  },
+  GROUP_NOT_FOUND: {
+    kind: 'notFound',
+    describe: (p: { group: string }) => `consumer group '${p.group}' does not exist`,
+    remedy: 'A group is created when it first receives; check the name.',
+  },
+  GROUP_SETTINGS_ILLEGAL: {
+    kind: 'invalid',
+    describe: (p: Named) => `settings of group '${p.name}' are illegal: ${p.reason}`,
+    remedy: 'attemptsMax is 1 to 1000.',
+  },
+  MESSAGE_TYPE_CONFLICT: {
+    kind: 'conflict',
+    describe: (p: { topic: string; topicType: string; messageType: string }) =>
+      `topic '${p.topic}' takes ${p.topicType} messages, this one is ${p.messageType}`,
+    remedy: 'Send to a topic of that type or of type MIXED.',
+  },
+  MESSAGE_BODY_EMPTY: {
+    kind: 'invalid',
+    describe: (_: None) => 'the message body is empty',
+    remedy: 'Send at least one byte.',
+  },
+  MESSAGE_BODY_TOO_LARGE: {
+    kind: 'invalid',
+    describe: (p: Sized) => `the message body has ${p.size} bytes, the limit is ${p.max}`,
+    remedy: 'Store large payloads elsewhere and send a reference.',
+  },
+  MESSAGE_PROPERTIES_TOO_LARGE: {
+    kind: 'invalid',
+    describe: (p: Sized & { what: string }) => `${p.size} ${p.what}, the limit is ${p.max}`,
+    remedy: 'At most 128 user properties; keys, values, tag and keys within 16384 bytes together.',
+  },
+  MESSAGE_PROPERTY_KEY_ILLEGAL: {
+    kind: 'invalid',
+    describe: (p: Named) => `user property '${p.name}' is illegal: ${p.reason}`,
+    remedy: 'Choose a key that RocketMQ does not reserve, without control characters.',
+  },
+  MESSAGE_TAG_ILLEGAL: {
+    kind: 'invalid',
+    describe: (p: Reasoned) => `the message tag is illegal: ${p.reason}`,
+    remedy: 'A tag is not blank and has neither | nor control characters.',
+  },
+  MESSAGE_KEY_ILLEGAL: {
+    kind: 'invalid',
+    describe: (p: Reasoned) => `a message key is illegal: ${p.reason}`,
+    remedy: 'A key is not blank and has no control characters.',
+  },
+  MESSAGE_ID_ILLEGAL: {
+    kind: 'invalid',
+    describe: (_: None) => 'the message id is blank',
+    remedy: 'Let the client library assign the id, or send any non-blank text.',
+  },
+  MESSAGE_GROUP_ILLEGAL: {
+    kind: 'invalid',
+    describe: (p: Reasoned) => `the message group is illegal: ${p.reason}`,
+    remedy: 'A message group is not blank, shorter than 64 bytes, without control characters.',
+  },
+  MESSAGE_CORRUPTED: {
+    kind: 'invalid',
+    describe: (p: Reasoned) => `the request is malformed: ${p.reason}`,
+    remedy: 'Send at least one message, all to one topic.',
+  },
+  DELIVERY_TIME_ILLEGAL: {
+    kind: 'invalid',
+    describe: (p: Reasoned) => `the delivery time is illegal: ${p.reason}`,
+    remedy: 'Choose an earlier delivery time.',
+  },
+  TRANSACTION_ID_INVALID: {
+    kind: 'invalid',
+    describe: (_: None) => 'the transaction id is blank',
+    remedy: 'Pass the transaction id of the send receipt.',
+  },
+  TRANSACTION_RECOVERY_TOO_LONG: {
+    kind: 'invalid',
+    describe: (p: Sized) => `the recovery duration is ${p.size} s, the limit is ${p.max} s`,
+    remedy: 'Use at most one hour.',
+  },
+  FILTER_ILLEGAL: {
+    kind: 'invalid',
+    describe: (p: Reasoned) => `the filter expression is illegal: ${p.reason}`,
+    remedy: "Use '*' or tags joined by '||'.",
+  },
+  INVISIBLE_DURATION_ILLEGAL: {
+    kind: 'invalid',
+    describe: (p: { invisibleMs: number; minMs: number; maxMs: number }) =>
+      p.invisibleMs < p.minMs
+        ? `the invisibleTime is too small. min is ${p.minMs}`
+        : `the invisibleTime is too large. max is ${p.maxMs}`,
+    remedy: 'Receive with 10 s to 12 h, change to 0 to 12 h.',
+  },
+  POLLING_TIME_ILLEGAL: {
+    kind: 'invalid',
+    describe: (p: { remainingMs: number }) =>
+      `the deadline leaves ${p.remainingMs} ms, less than the shortest poll`,
+    remedy: 'Call with a deadline of at least 5 s, or of the await duration plus some reserve.',
+  },
+  RECEIPT_HANDLE_INVALID: {
+    kind: 'invalid',
+    describe: (p: Reasoned) => `receipt handle is invalid: ${p.reason}`,
+    remedy: 'Pass the handle exactly as it was received, to the broker that gave it.',
+  },
+  RECEIPT_HANDLE_EXPIRED: {
+    kind: 'conflict',
+    describe: (_: None) => 'receipt handle is expired',
+    remedy: 'The message is or will be delivered again; use the newest handle, or a longer lease.',
+  },
+  CLIENT_ID_REQUIRED: {
+    kind: 'invalid',
+    describe: (_: None) => 'client id cannot be empty',
+    remedy: 'Send the header x-mq-client-id.',
+  },
+  CLIENT_SETTINGS_INVALID: {
+    kind: 'invalid',
+    describe: (p: Reasoned) => `process client telemetryCommand failed. ${p.reason}`,
+    remedy: 'Send settings of a producer (publishing) or of a consumer (subscription).',
+  },
+  CLIENT_PROPERTIES_INVALID: {
+    kind: 'invalid',
+    describe: (p: Reasoned) => `the client properties are illegal: ${p.reason}`,
+    remedy:
+      'At most 32 properties; keys of 64 letters, digits and _ . -, values of 256, 4096 in all.',
+  },
+  THROTTLED: {
+    kind: 'throttled',
+    describe: (p: Reasoned) => `flow limit: ${p.reason}`,
+    remedy: 'Back off and try again; the broker answers as soon as the disk keeps up.',
+  },
+  DISK_FULL: {
+    kind: 'throttled',
+    describe: (p: { usedPercent: number; freeMiB: number }) =>
+      `the disk is ${p.usedPercent} % full (${p.freeMiB} MiB free); sends are refused`,
+    remedy: 'Free space, shorten retention or delete topics; sends resume by themselves.',
+  },
+  STORE_UNAVAILABLE: {
+    kind: 'unavailable',
+    describe: (p: { store: string; operation: string }) =>
+      `${p.store} could not ${p.operation}; the command did not happen`,
+    remedy: 'Try again; the broker reopens its store by itself and says why it cannot.',
+  },
+  OUTCOME_UNKNOWN: {
+    kind: 'unavailable',
+    describe: (p: { waitedMs: number }) =>
+      `the store did not answer for ${p.waitedMs} ms; the command may or may not have happened`,
+    remedy: 'Repeat it if a duplicate is harmless, else look for the message by its id first.',
+  },
+  BROKER_CLOSED: {
+    kind: 'unavailable',
+    describe: (_: None) => 'the broker is closing',
+    remedy: 'Connect to a running broker.',
+  },
+  TOPIC_ENDING: {
+    kind: 'notFound',
+    describe: (p: { topic: string }) => `topic '${p.topic}' is being deleted`,
+    remedy: 'Wait until it is gone, then create it anew.',
+  },
+  GROUP_ENDING: {
+    kind: 'notFound',
+    describe: (p: { group: string }) => `consumer group '${p.group}' is being deleted`,
+    remedy: 'Wait until it is gone; it is created anew by the next receive.',
+  },
+  CORRUPT: {
+    kind: 'corrupt',
+    describe: (p: { store: string; position: number; reason: string }) =>
+      `${p.store} is corrupt at position ${p.position}: ${p.reason}`,
+    remedy: 'Do not delete anything. Restore from a backup, or ask with this sentence at hand.',
+  },
+  DATA_FORMAT_UNKNOWN: {
+    kind: 'unsupported',
+    describe: (p: { dataDir: string; found: string; known: string }) =>
+      `${p.dataDir} was written in format ${p.found}; this version knows ${p.known}`,
+    remedy: 'Start the version that wrote it, or a newer one; nothing was changed.',
+  },
+  DATA_DIR_LOCKED: {
+    kind: 'conflict',
+    describe: (p: { dataDir: string }) => `another process is using ${p.dataDir}`,
+    remedy: 'Stop that process, or start with another data directory.',
+  },
+  SETTINGS_ILLEGAL: {
+    kind: 'invalid',
+    describe: (p: Named) => `setting '${p.name}' is illegal: ${p.reason}`,
+    remedy: 'Change that setting; its unit is in its name.',
+  },
+  NOT_BUILT: {
+    kind: 'unsupported',
+    describe: (p: { what: string }) => `${p.what} is not supported by this version`,
+    remedy: 'Do without it, or use a later version; the message was not stored.',
+  },
+} as const satisfies Record<string, ErrorSpec>
+
+export type BrokerErrorCode = keyof typeof catalog
+type ParamsOf<Code extends BrokerErrorCode> = Parameters<(typeof catalog)[Code]['describe']>[0]
+
+/** Every refusal and failure of the broker: a stable code, a kind to react to, a sentence to read. */
+export class BrokerError<Code extends BrokerErrorCode = BrokerErrorCode> extends Error {
+  override readonly name = 'BrokerError'
+  readonly code: Code
+  readonly kind: ErrorKind
+  readonly params: ParamsOf<Code>
+
+  constructor(code: Code, params: ParamsOf<Code>, options?: ErrorOptions) {
+    const spec: ErrorSpec = catalog[code]
+    super(spec.describe(params as never), options)
+    this.code = code
+    this.kind = spec.kind
+    this.params = params
+  }
+
+  get remedy(): string {
+    return catalog[this.code].remedy
+  }
+}
+
+export const errorCodes = Object.keys(catalog) as BrokerErrorCode[]
+
+/** Kind and remedy of a code, for `glasspost explain`. */
+export const explain = (code: BrokerErrorCode): { kind: ErrorKind; remedy: string } => ({
+  kind: catalog[code].kind,
+  remedy: catalog[code].remedy,
+})
+
+export const isBrokerError = <Code extends BrokerErrorCode>(
+  error: unknown,
+  ...codes: Code[]
+): error is BrokerError<Code> =>
+  error instanceof BrokerError && (codes.length === 0 || codes.includes(error.code as Code))

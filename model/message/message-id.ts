@@ -1,0 +1,20 @@
+import type { Clock, Random } from '../ports.ts'
+
+const EPOCH_2021_MS = 1_609_459_200_000
+
+/**
+ * RocketMQ 5 message ids: `01`, six bytes of a machine, two of a process, four of seconds
+ * since 2021, four of a counter; 34 upper-case hex digits. Machine and process are drawn at
+ * random, so that ids say nothing about the host.
+ */
+export const createMessageIds = (clock: Clock, random: Random): (() => string) => {
+  const hex = (value: number, digits: number) =>
+    value.toString(16).toUpperCase().padStart(digits, '0')
+  const origin = `01${[...random.bytes(8)].map((byte) => hex(byte, 2)).join('')}`
+  let counter = 0
+  return () => {
+    const seconds = Math.floor((clock.wallMs() - EPOCH_2021_MS) / 1000) >>> 0
+    counter = (counter + 1) >>> 0
+    return `${origin}${hex(seconds, 8)}${hex(counter, 8)}`
+  }
+}

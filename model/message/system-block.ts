@@ -1,0 +1,172 @@
+import { textOf, textSize } from '../wire/text.ts'
+import { Cursor, putVarint, varintSize } from '../wire/varint.ts'
+import type { SystemFields } from './message.ts'
+
+/**
+ * The `system` block of a message: the fields of `apache.rocketmq.v2.SystemProperties`
+ * that a producer decides, under their numbers there. What the broker decides
+ * (offsets, store time, receipt handle…) is added by the door at delivery.
+ */
+export const systemField = {
+  tag: 1,
+  key: 2,
+  messageId: 3,
+  bornAt: 7,
+  bornHost: 8,
+  messageGroup: 17,
+  traceContext: 18,
+  origin: 20,
+} as const
+
+const LENGTH_DELIMITED = 2
+
+const textFieldSize = (field: number, text: string): number => {
+  if (text === '') return 0
+  const size = textSize(text)
+  return varintSize(field << 3) + varintSize(size) + size
+}
+
+const putTextField = (bytes: Buffer, at: number, field: number, text: string): number => {
+  if (text === '') return at
+  const head = putVarint(bytes, at, (field << 3) | LENGTH_DELIMITED)
+  const body = putVarint(bytes, head, textSize(text))
+  return body + bytes.write(text, body, 'utf8')
+}
+
+const timestampSize = (ms: number): number => {
+  const seconds = Math.floor(ms / 1000)
+  const nanos = (ms - seconds * 1000) * 1_000_000
+  return (seconds > 0 ? 1 + varintSize(seconds) : 0) + (nanos > 0 ? 1 + varintSize(nanos) : 0)
+}
+
+/** A protobuf Timestamp of whole milliseconds. */
+const putTimestamp = (bytes: Buffer, at: number, ms: number): number => {
+  const seconds = Math.floor(ms / 1000)
+  const nanos = (ms - seconds * 1000) * 1_000_000
+  let position = at
+  if (seconds > 0) position = putVarint(bytes, putVarint(bytes, position, 8), seconds)
+  if (nanos > 0) position = putVarint(bytes, putVarint(bytes, position, 16), nanos)
+  return position
+}
+
+export const encodeSystem = (fields: SystemFields): Buffer => {
+  const bornSize = timestampSize(fields.bornAtMs)
+  const originSize = fields.origin
+    ? textFieldSize(1, fields.origin.topic) + textFieldSize(2, fields.origin.messageId)
+    : 0
+  const size =
+    textFieldSize(systemField.tag, fields.tag) +
+    fields.keys.reduce((sum, key) => sum + textFieldSize(systemField.key, key), 0) +
+    textFieldSize(systemField.messageId, fields.messageId) +
+    (fields.bornAtMs > 0 ? 1 + varintSize(bornSize) + bornSize : 0) +
+    textFieldSize(systemField.bornHost, fields.bornHost) +
+    textFieldSize(systemField.messageGroup, fields.messageGroup) +
+    textFieldSize(systemField.traceContext, fields.traceContext) +
+    (fields.origin ? 2 + varintSize(originSize) + originSize : 0)
+  const bytes = Buffer.allocUnsafe(size)
+  let at = putTextField(bytes, 0, systemField.tag, fields.tag)
+  for (const key of fields.keys) at = putTextField(bytes, at, systemField.key, key)
+  at = putTextField(bytes, at, systemField.messageId, fields.messageId)
+  if (fields.bornAtMs > 0) {
+    at = putVarint(bytes, at, (systemField.bornAt << 3) | LENGTH_DELIMITED)
+    at = putTimestamp(bytes, putVarint(bytes, at, bornSize), fields.bornAtMs)
+  }
+  at = putTextField(bytes, at, systemField.bornHost, fields.bornHost)
+  at = putTextField(bytes, at, systemField.messageGroup, fields.messageGroup)
+  at = putTextField(bytes, at, systemField.traceContext, fields.traceContext)
+  if (fields.origin) {
+    at = putVarint(bytes, at, (systemField.origin << 3) | LENGTH_DELIMITED)
+    at = putVarint(bytes, at, originSize)
+    at = putTextField(bytes, at, 1, fields.origin.topic)
+    at = putTextField(bytes, at, 2, fields.origin.messageId)
+  }
+  return bytes
+}
+
+/** Milliseconds of a protobuf Timestamp. */
+export const timestampMs = (bytes: Uint8Array): number => {
+  const cursor = new Cursor(bytes)
+  let ms = 0
+  while (!cursor.done) {
+    const tag = cursor.varint()
+    if (tag === 8) ms += cursor.varint() * 1000
+    else if (tag === 16) ms += Math.floor(cursor.varint() / 1_000_000)
+    else cursor.skip(tag & 7)
+  }
+  return ms
+}
+
+const readOrigin = (bytes: Uint8Array): { topic: string; messageId: string } => {
+  const origin = { topic: '', messageId: '' }
+  const cursor = new Cursor(bytes)
+  while (!cursor.done) {
+    const tag = cursor.varint()
+    if (tag === 10) origin.topic = textOf(cursor.take(cursor.varint()))
+    else if (tag === 18) origin.messageId = textOf(cursor.take(cursor.varint()))
+    else cursor.skip(tag & 7)
+  }
+  return origin
+}
+
+/** Reads a whole block; fields it does not know are skipped. */
+export const decodeSystem = (bytes: Uint8Array): SystemFields => {
+  const fields = {
+    messageId: '',
+    tag: '',
+    keys: [] as string[],
+    messageGroup: '',
+    bornAtMs: 0,
+    bornHost: '',
+    traceContext: '',
+  }
+  let origin: { topic: string; messageId: string } | undefined
+  const cursor = new Cursor(bytes)
+  while (!cursor.done) {
+    const tag = cursor.varint()
+    if ((tag & 7) !== LENGTH_DELIMITED) {
+      cursor.skip(tag & 7)
+      continue
+    }
+    const value = cursor.take(cursor.varint())
+    switch (tag >>> 3) {
+      case systemField.tag:
+        fields.tag = textOf(value)
+        break
+      case systemField.key:
+        fields.keys.push(textOf(value))
+        break
+      case systemField.messageId:
+        fields.messageId = textOf(value)
+        break
+      case systemField.bornAt:
+        fields.bornAtMs = timestampMs(value)
+        break
+      case systemField.bornHost:
+        fields.bornHost = textOf(value)
+        break
+      case systemField.messageGroup:
+        fields.messageGroup = textOf(value)
+        break
+      case systemField.traceContext:
+        fields.traceContext = textOf(value)
+        break
+      case systemField.origin:
+        origin = readOrigin(value)
+        break
+    }
+  }
+  return origin ? { ...fields, origin } : fields
+}
+
+const EMPTY = new Uint8Array(0)
+
+/** The raw bytes of the tag, without decoding the rest: the exact comparison of tag filters. */
+export const tagBytesOf = (system: Uint8Array): Uint8Array => {
+  const cursor = new Cursor(system)
+  while (!cursor.done) {
+    const tag = cursor.varint()
+    if (tag === ((systemField.tag << 3) | LENGTH_DELIMITED)) return cursor.take(cursor.varint())
+    cursor.skip(tag & 7)
+  }
+  return EMPTY
+}

@@ -1,0 +1,139 @@
+import { tagFilter } from '../../model/delivery/filter.ts'
+import { checkInvisibleMs, deliveryLimits } from '../../model/delivery/limits.ts'
+import type { ReceiptHandle } from '../../model/delivery/receipt-handle.ts'
+import { encodeDraft, type MessageDraft } from '../../model/message/encode.ts'
+import { createMessageIds } from '../../model/message/message-id.ts'
+import type {
+  Broker,
+  Clock,
+  Delivery,
+  Groups,
+  Random,
+  SendReceipt,
+  Topics,
+} from '../../model/ports.ts'
+import { type ConsumeOptions, consume } from './consume.ts'
+import { ReceivedMessage } from './received-message.ts'
+
+export interface ReceiveOptions {
+  readonly topic: string
+  /** Created when it does not exist. A new group begins with the oldest message still kept. */
+  readonly group: string
+  /** `*` (default) for all, or tags joined by `||`. */
+  readonly filter?: string
+  /** 1 to 32; default 32. */
+  readonly batchMax?: number
+  /** How long the messages stay invisible to others: 1 ms to 12 h; default 60 s. */
+  readonly invisibleMs?: number
+  /** Waits this long for a first message; default 0 answers at once. */
+  readonly waitMs?: number
+  readonly signal?: AbortSignal
+}
+
+export interface EmbeddedParts {
+  readonly broker: Broker & { close(): Promise<void> }
+  readonly clock: Clock
+  readonly random: Random
+  readonly host: string
+  /** Closed with the broker, in this order. */
+  readonly owned: readonly { close(): Promise<void> }[]
+}
+
+/**
+ * The broker as a Node program sees it. All promises of the README hold here: `send` resolves
+ * when the message is on disk, and refusals are `BrokerError` with a code.
+ */
+export class EmbeddedBroker {
+  readonly #parts: EmbeddedParts
+  readonly #nextId: () => string
+  #closing: Promise<void> | undefined
+
+  constructor(parts: EmbeddedParts) {
+    this.#parts = parts
+    this.#nextId = createMessageIds(parts.clock, parts.random)
+  }
+
+  get topics(): Topics {
+    return this.#parts.broker.topics
+  }
+
+  get groups(): Groups {
+    return this.#parts.broker.groups
+  }
+
+  /** Stores a message. Resolves when it is synced to disk; throws without storing anything. */
+  async send(topic: string, draft: MessageDraft): Promise<SendReceipt> {
+    const { broker, clock, host } = this.#parts
+    const message = encodeDraft(draft, {
+      messageId: draft.messageId ?? this.#nextId(),
+      bornAtMs: Math.floor(clock.wallMs()),
+      bornHost: host,
+    })
+    return broker.append(topic, message)
+  }
+
+  /** Takes up to `batchMax` messages; an empty array when there are none in time. */
+  async receive(options: ReceiveOptions): Promise<ReceivedMessage[]> {
+    const { filter = '*', batchMax = deliveryLimits.batchMax, waitMs = 0 } = options
+    const invisibleMs = options.invisibleMs ?? deliveryLimits.autoRenewInvisibleMs
+    checkInvisibleMs(invisibleMs, 1)
+    const { deliveries } = await this.#parts.broker.receive({
+      topic: options.topic,
+      group: options.group,
+      filter: tagFilter(filter),
+      batchMax,
+      invisibleMs,
+      waitMs,
+      ...(options.signal ? { signal: options.signal } : {}),
+    })
+    return deliveries.map((delivery) => this.#received(delivery))
+  }
+
+  /** Ends a delivery for good. Repeating it is harmless. */
+  ack(message: ReceivedMessage | ReceiptHandle): Promise<void> {
+    return this.#parts.broker.ack(handleOf(message))
+  }
+
+  /** Moves the deadline to now + `invisibleMs`; 0 makes the message visible at once. */
+  async extend(message: ReceivedMessage | ReceiptHandle, invisibleMs: number): Promise<void> {
+    const handle = await this.#parts.broker.extend(handleOf(message), invisibleMs)
+    if (message instanceof ReceivedMessage) message.handle = handle
+  }
+
+  /** Moves a message to the group's dead-letter topic `%DLQ%<group>`. */
+  deadLetter(message: ReceivedMessage | ReceiptHandle, reason: string): Promise<void> {
+    return this.#parts.broker.deadLetter(handleOf(message), reason)
+  }
+
+  /** Messages one after the other, for ever: `for await (const message of broker.consume(…))`. */
+  consume(options: ConsumeOptions): AsyncGenerator<ReceivedMessage, void, undefined> {
+    return consume(this, options)
+  }
+
+  /** What a door, such as gRPC, is opened on. */
+  get port(): Broker {
+    return this.#parts.broker
+  }
+
+  /** Answers every waiter, writes what is admitted, and closes the store. Twice is fine. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    await this.#parts.broker.close()
+    for (const part of this.#parts.owned) await part.close()
+  }
+
+  #received(delivery: Delivery): ReceivedMessage {
+    return new ReceivedMessage(delivery, this)
+  }
+}
+
+const handleOf = (message: ReceivedMessage | ReceiptHandle): ReceiptHandle =>
+  message instanceof ReceivedMessage ? message.handle : message

@@ -1,0 +1,46 @@
+import type { Broker, Clock, Logger } from '../../model/ports.ts'
+import type { KnownClients } from './clients.ts'
+import type { Address } from './wire/common.ts'
+
+export interface GrpcDoorSettings {
+  readonly host: string
+  /** 0 takes any free port. */
+  readonly port: number
+  /** Told to clients in routes; keep it stable, clients compare routes by value. */
+  readonly brokerName: string
+  /** `host:port` told to clients; without it they are sent back to the address they used. */
+  readonly advertisedAddress?: string
+  /** Calls being answered at one time, long polls counted apart; more are throttled. */
+  readonly inFlightMax: number
+  /** How long push consumers are told to poll, in ms. Their shutdown waits for a running poll. */
+  readonly longPollingMs: number
+}
+
+export const grpcDoorDefaults = { inFlightMax: 10_000, longPollingMs: 20_000 } as const
+
+/** What all calls of a door share. */
+export interface Door {
+  readonly broker: Broker
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly clients: KnownClients
+  readonly brokerName: string
+  readonly advertised: Address | undefined
+  /** The `store_host` of delivered messages. */
+  readonly storeHost: string
+  readonly longPollingMs: number
+}
+
+/** One call, seen without the gRPC library. */
+export interface CallContext {
+  readonly door: Door
+  readonly clientId: string
+  /** Left to the client's deadline in ms; Infinity without one. */
+  readonly remainingMs: number
+  /** `host:port` that the client dialled. */
+  readonly authority: string
+  /** Aborted when nobody waits for the answer any more, or the door closes. */
+  readonly signal: AbortSignal
+  /** A header's value, '' when missing. */
+  header(name: string): string
+}

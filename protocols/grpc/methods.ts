@@ -1,0 +1,156 @@
+import { BrokerError } from '../../model/errors.ts'
+import type { CallContext } from './context.ts'
+import { ackMessage } from './operations/ack-message.ts'
+import { changeInvisibleDuration } from './operations/change-invisible-duration.ts'
+import { endTransaction } from './operations/end-transaction.ts'
+import { forwardMessageToDeadLetterQueue } from './operations/forward-message-to-dead-letter-queue.ts'
+import { heartbeat } from './operations/heartbeat.ts'
+import { notifyClientTermination } from './operations/notify-client-termination.ts'
+import { queryAssignment } from './operations/query-assignment.ts'
+import { queryRoute } from './operations/query-route.ts'
+import { recallMessage } from './operations/recall-message.ts'
+import { type ReceiveReply, receiveMessage, refuseReceive } from './operations/receive-message.ts'
+import { sendMessage } from './operations/send-message.ts'
+import { syncLiteSubscription } from './operations/sync-lite-subscription.ts'
+import { statusOf } from './status.ts'
+import {
+  endTransactionRequest,
+  heartbeatRequest,
+  notifyClientTerminationRequest,
+  recallMessageRequest,
+} from './wire/clients.ts'
+import { type Status, statusReply } from './wire/common.ts'
+import {
+  ackMessageRequest,
+  ackMessageResponse,
+  changeInvisibleDurationRequest,
+  changeInvisibleDurationResponse,
+  deadLetterRequest,
+  receiveMessageRequest,
+} from './wire/deliveries.ts'
+import { decoded } from './wire/primitives.ts'
+import {
+  queryAssignmentRequest,
+  queryAssignmentResponse,
+  queryRouteRequest,
+  queryRouteResponse,
+} from './wire/routes.ts'
+import { decodeSendMessage, sendMessageResponse } from './wire/send-message.ts'
+
+/** Whether the door has room for one more call; without it the call is refused. */
+export type Admission = 'admitted' | 'tooMany'
+
+/** An RPC from bytes to bytes. It never rejects: every outcome is a reply with a status. */
+export type Unary = (context: CallContext, bytes: Buffer, admission: Admission) => Promise<Buffer>
+
+interface Method<Request, Response> {
+  readonly decode: (bytes: Buffer, context: CallContext) => Request
+  readonly run: (context: CallContext, request: Request) => Response | Promise<Response>
+  readonly encode: (response: Response) => Buffer
+  /** The reply of a refusal; the request is missing when its bytes were refused. */
+  readonly refuse: (status: Status, request?: Request) => Response
+}
+
+const checkCall = ({ clientId }: CallContext): void => {
+  if (clientId === '') throw new BrokerError('CLIENT_ID_REQUIRED', {})
+}
+
+const checkAdmission = (admission: Admission): void => {
+  if (admission === 'tooMany') throw new BrokerError('THROTTLED', { reason: 'too many calls' })
+}
+
+const unary =
+  <Request, Response>(name: string, method: Method<Request, Response>): Unary =>
+  async (context, bytes, admission) => {
+    let request: Request | undefined
+    try {
+      checkCall(context)
+      request = decoded((raw) => method.decode(raw, context), bytes)
+      checkAdmission(admission)
+      return method.encode(await method.run(context, request))
+    } catch (error) {
+      return method.encode(method.refuse(statusOf(error, context.door.logger, name), request))
+    }
+  }
+
+const statusOnly = { encode: statusReply.encode, refuse: (status: Status) => ({ status }) }
+
+/** The unary RPCs by name. What is missing here is answered UNIMPLEMENTED (RocketMQ gRPC 4.12). */
+export const unaryMethods: Readonly<Record<string, Unary>> = {
+  QueryRoute: unary('QueryRoute', {
+    decode: queryRouteRequest.decode,
+    run: queryRoute,
+    encode: queryRouteResponse.encode,
+    refuse: (status) => ({ status, messageQueues: [] }),
+  }),
+  QueryAssignment: unary('QueryAssignment', {
+    decode: queryAssignmentRequest.decode,
+    run: queryAssignment,
+    encode: queryAssignmentResponse.encode,
+    refuse: (status) => ({ status, assignments: [] }),
+  }),
+  Heartbeat: unary('Heartbeat', {
+    decode: heartbeatRequest.decode,
+    run: heartbeat,
+    ...statusOnly,
+  }),
+  NotifyClientTermination: unary('NotifyClientTermination', {
+    decode: notifyClientTerminationRequest.decode,
+    run: notifyClientTermination,
+    ...statusOnly,
+  }),
+  SendMessage: unary('SendMessage', {
+    decode: (bytes, { door }) => decodeSendMessage(bytes, door.clock.wallMs()),
+    run: sendMessage,
+    encode: sendMessageResponse.encode,
+    refuse: (status) => ({ status, entries: [] }),
+  }),
+  AckMessage: unary('AckMessage', {
+    decode: ackMessageRequest.decode,
+    run: ackMessage,
+    encode: ackMessageResponse.encode,
+    refuse: (status) => ({ status, entries: [] }),
+  }),
+  ChangeInvisibleDuration: unary('ChangeInvisibleDuration', {
+    decode: changeInvisibleDurationRequest.decode,
+    run: changeInvisibleDuration,
+    encode: changeInvisibleDurationResponse.encode,
+    refuse: (status, request) => ({ status, receiptHandle: request?.receiptHandle ?? '' }),
+  }),
+  ForwardMessageToDeadLetterQueue: unary('ForwardMessageToDeadLetterQueue', {
+    decode: deadLetterRequest.decode,
+    run: forwardMessageToDeadLetterQueue,
+    ...statusOnly,
+  }),
+  EndTransaction: unary('EndTransaction', {
+    decode: endTransactionRequest.decode,
+    run: endTransaction,
+    ...statusOnly,
+  }),
+  RecallMessage: unary('RecallMessage', {
+    decode: recallMessageRequest.decode,
+    run: recallMessage,
+    ...statusOnly,
+  }),
+  SyncLiteSubscription: unary('SyncLiteSubscription', {
+    decode: () => undefined,
+    run: syncLiteSubscription,
+    ...statusOnly,
+  }),
+}
+
+/** ReceiveMessage from bytes to the frames of its stream. It never rejects either. */
+export const serveReceive = async (
+  context: CallContext,
+  bytes: Buffer,
+  admission: Admission,
+): Promise<ReceiveReply> => {
+  try {
+    checkCall(context)
+    const request = decoded(receiveMessageRequest.decode, bytes)
+    if (admission === 'tooMany') throw new BrokerError('THROTTLED', { reason: 'polling full' })
+    return await receiveMessage(context, request)
+  } catch (error) {
+    return refuseReceive(context, statusOf(error, context.door.logger, 'ReceiveMessage'))
+  }
+}

@@ -1,0 +1,107 @@
+import { BrokerError } from '../../../model/errors.ts'
+import type { SessionLink, SessionRole } from '../../../model/ports.ts'
+import type { KnownClient } from '../clients.ts'
+import type { CallContext } from '../context.ts'
+import { OK, statusOf } from '../status.ts'
+import { decoded } from '../wire/primitives.ts'
+import { languages, type Settings, telemetryCommand } from '../wire/telemetry.ts'
+import { checkSettings, mergedSettings, topicsOf } from './client-settings.ts'
+
+/** Where commands to the client go; ending it always means gRPC OK. */
+export interface TelemetryOutlet {
+  send(command: Buffer): void
+  end(): void
+}
+
+/** When the first settings are said again, in ms after the client's. */
+const REPEATS_MS = [200, 1_000] as const
+const REQUEST_TIMEOUT_MS_DEFAULT = 3_000
+
+const { decode } = telemetryCommand
+
+/**
+ * The Node client listens for its first settings only when the routes of all its topics are
+ * there, which with two topics and a fast server is too late; it then waits five minutes.
+ * Saying them again is harmless to every client (RocketMQ gRPC 5).
+ */
+const isLateListener = (context: CallContext, settings: Settings): boolean =>
+  topicsOf(settings).length >= 2 ||
+  context.header('x-mq-language') === 'HTTP' ||
+  settings.userAgent?.language === languages.nodeJs
+
+/**
+ * One telemetry stream (RocketMQ gRPC 5): answers settings, keeps the session alive while it is
+ * open. What is wrong is told as a command with nothing but a status, which makes a starting
+ * client fail with that code, and the stream then ends with OK: an error status there kills a
+ * Node process that has just closed. Answers to commands are ignored: some clients send the
+ * wrong ones.
+ */
+export class TelemetryStream {
+  readonly #context: CallContext
+  readonly #outlet: TelemetryOutlet
+  readonly #cancellations: (() => void)[] = []
+  #role: SessionRole | undefined
+  #link: SessionLink | undefined
+  #known: KnownClient | undefined
+  #isClosed = false
+
+  constructor(context: CallContext, outlet: TelemetryOutlet) {
+    this.#context = context
+    this.#outlet = outlet
+    if (context.clientId === '') this.refuse(new BrokerError('CLIENT_ID_REQUIRED', {}))
+  }
+
+  receive(bytes: Buffer): void {
+    if (this.#isClosed) return
+    try {
+      const { settings } = decoded(decode, bytes)
+      if (settings !== undefined) this.#accept(settings)
+    } catch (error) {
+      this.refuse(error)
+    }
+  }
+
+  /** Tells the client why, and ends the stream. */
+  refuse(error: unknown): void {
+    if (this.#isClosed) return
+    const status = statusOf(error, this.#context.door.logger, 'Telemetry')
+    this.#outlet.send(telemetryCommand.encode({ status, settings: undefined }))
+    this.end()
+  }
+
+  end(): void {
+    if (this.#isClosed) return
+    this.close()
+    this.#outlet.end()
+  }
+
+  /** The stream is over, however it ended: lets go of the session and of everything pending. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    for (const cancel of this.#cancellations) cancel()
+    this.#link?.close()
+    if (this.#known) this.#context.door.clients.forget(this.#context.clientId, this.#known)
+  }
+
+  #accept(settings: Settings): void {
+    const { door, clientId } = this.#context
+    this.#join(checkSettings(settings))
+    const isFirst = this.#known === undefined
+    this.#known = { requestTimeoutMs: settings.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT }
+    door.clients.remember(clientId, this.#known)
+    const reply = telemetryCommand.encode({ status: OK, settings: mergedSettings(door, settings) })
+    this.#outlet.send(reply)
+    if (!isFirst || !isLateListener(this.#context, settings)) return
+    for (const delayMs of REPEATS_MS)
+      this.#cancellations.push(door.clock.after(delayMs, () => this.#outlet.send(reply)))
+  }
+
+  #join(role: SessionRole): void {
+    if (role === this.#role) return
+    const before = this.#link
+    this.#role = role
+    this.#link = this.#context.door.broker.sessions.open(this.#context.clientId, role)
+    before?.close()
+  }
+}

@@ -1,0 +1,255 @@
+import { checkTopicName } from '../../../model/addressing/names.ts'
+import { BrokerError } from '../../../model/errors.ts'
+import type { EncodedMessage, MessageType } from '../../../model/message/message.ts'
+import {
+  checkBody,
+  checkKey,
+  checkMessageGroup,
+  checkMessageId,
+  checkPropertySizes,
+  checkTag,
+} from '../../../model/message/rules.ts'
+import { systemField } from '../../../model/message/system-block.ts'
+import { Cursor } from '../../../model/wire/varint.ts'
+import { messageTypeNumbers } from './common.ts'
+import { nested, readInt64, readTag, strictText } from './primitives.ts'
+import { BODY_ENCODING, SystemSpans } from './system-spans.ts'
+import { UserProperties } from './user-properties.ts'
+
+// message Message { Resource topic = 1; map<string, string> user_properties = 2;
+//   SystemProperties system_properties = 3; bytes body = 4; }
+const TOPIC = (1 << 3) | 2
+const USER_PROPERTIES = (2 << 3) | 2
+const SYSTEM_PROPERTIES = (3 << 3) | 2
+const BODY = (4 << 3) | 2
+
+// message Resource { string resource_namespace = 1; string name = 2; }
+const RESOURCE_NAME = (2 << 3) | 2
+
+// message SystemProperties, what a producer says of it: optional string tag = 1;
+//   repeated string keys = 2; string message_id = 3; Encoding body_encoding = 5;
+//   MessageType message_type = 6; Timestamp born_timestamp = 7; string born_host = 8;
+//   optional Timestamp delivery_timestamp = 11; optional string message_group = 17;
+//   optional string trace_context = 18;
+//   optional Duration orphaned_transaction_recovery_duration = 19; optional string lite_topic = 21;
+//   optional int32 priority = 22. Its queue_id is ignored (RocketMQ gRPC 4.4).
+const MESSAGE_TYPE = 6
+const DELIVERY_TIMESTAMP = 11
+const RECOVERY_DURATION = 19
+const LITE_TOPIC = 21
+const PRIORITY = 22
+
+const RECOVERY_SECONDS_MAX = 3_600
+const DELIVERY_AHEAD_MS_MAX = 24 * 3_600_000
+/** The last second of the year 9999, where protobuf's Timestamp ends. */
+const TIMESTAMP_SECONDS_MAX = 253_402_300_799
+
+/** One message on its way through the walk. */
+interface Draft {
+  topic: string
+  tag: string
+  readonly keys: string[]
+  messageId: string
+  messageGroup: string
+  /** UTF-8 bytes of tag and keys, which count against the limit of the properties. */
+  textBytes: number
+  messageType: number
+  deliverAtMs: number | undefined
+  recoverySeconds: number
+  lite: boolean
+  priority: boolean
+  bodyStart: number
+  bodyEnd: number
+  readonly spans: SystemSpans
+  readonly properties: UserProperties
+}
+
+const emptyDraft = (bytes: Buffer): Draft => ({
+  topic: '',
+  tag: '',
+  keys: [],
+  messageId: '',
+  messageGroup: '',
+  textBytes: 0,
+  messageType: 0,
+  deliverAtMs: undefined,
+  recoverySeconds: 0,
+  lite: false,
+  priority: false,
+  bodyStart: 0,
+  bodyEnd: 0,
+  spans: new SystemSpans(),
+  properties: new UserProperties(bytes),
+})
+
+const readTopic = (bytes: Buffer, cursor: Cursor): string => {
+  let name = ''
+  while (!cursor.done) {
+    const tag = readTag(cursor)
+    if (tag !== RESOURCE_NAME) {
+      cursor.skip(tag & 7)
+      continue
+    }
+    const value = nested(cursor)
+    name = strictText(bytes, value.at, value.end)
+  }
+  return name
+}
+
+/**
+ * Milliseconds of a Timestamp, rounded up, so that nothing becomes due early. Checks the range
+ * that parsers check.
+ */
+const readTimestamp = (cursor: Cursor): number => {
+  let seconds = 0
+  let nanos = 0
+  while (!cursor.done) {
+    const tag = readTag(cursor)
+    if (tag === 8) seconds = readInt64(cursor)
+    else if (tag === 16) nanos = readInt64(cursor)
+    else throw new RangeError('a timestamp has an unknown field')
+  }
+  if (Math.abs(seconds) > TIMESTAMP_SECONDS_MAX || nanos < 0 || nanos > 999_999_999)
+    throw new RangeError('a timestamp is out of range')
+  return seconds * 1000 + Math.ceil(nanos / 1_000_000)
+}
+
+const readSeconds = (cursor: Cursor): number => {
+  let seconds = 0
+  while (!cursor.done) {
+    const tag = readTag(cursor)
+    if (tag === 8) seconds = readInt64(cursor)
+    else if (tag === 16) seconds += readInt64(cursor) > 0 ? 1 : 0
+    else cursor.skip(tag & 7)
+  }
+  return seconds
+}
+
+const readNumber = (draft: Draft, field: number, cursor: Cursor): void => {
+  const value = readInt64(cursor)
+  if (field === MESSAGE_TYPE) draft.messageType = value
+  else if (field === BODY_ENCODING) draft.spans.encoding(value)
+  else if (field === PRIORITY) draft.priority = true
+}
+
+const readKey = (draft: Draft, bytes: Buffer, start: number, end: number): void => {
+  // RocketMQ keeps keys as one text joined by spaces, so an empty key has never existed.
+  if (start === end) return
+  draft.textBytes += end - start
+  checkPropertySizes(0, draft.textBytes)
+  const key = strictText(bytes, start, end)
+  checkKey(key)
+  draft.keys.push(key)
+  draft.spans.add(systemField.key, start, end)
+}
+
+/** One length-delimited field of the system properties. */
+const readValue = (draft: Draft, bytes: Buffer, field: number, value: Cursor): void => {
+  const { at: start, end } = value
+  switch (field) {
+    case systemField.tag:
+      draft.tag = strictText(bytes, start, end)
+      break
+    case systemField.key:
+      readKey(draft, bytes, start, end)
+      return
+    case systemField.messageId:
+      draft.messageId = strictText(bytes, start, end)
+      break
+    case systemField.bornAt:
+      readTimestamp(value)
+      break
+    case systemField.messageGroup:
+      draft.messageGroup = strictText(bytes, start, end)
+      break
+    case systemField.bornHost:
+    case systemField.traceContext:
+      strictText(bytes, start, end)
+      break
+    case DELIVERY_TIMESTAMP:
+      draft.deliverAtMs = readTimestamp(value)
+      return
+    case RECOVERY_DURATION:
+      draft.recoverySeconds = readSeconds(value)
+      return
+    case LITE_TOPIC:
+      draft.lite = true
+      return
+    default:
+      return
+  }
+  draft.spans.add(field, start, end)
+}
+
+const readSystem = (draft: Draft, bytes: Buffer, cursor: Cursor): void => {
+  while (!cursor.done) {
+    const tag = readTag(cursor)
+    if ((tag & 7) === 2) readValue(draft, bytes, tag >>> 3, nested(cursor))
+    else if ((tag & 7) === 0) readNumber(draft, tag >>> 3, cursor)
+    else cursor.skip(tag & 7)
+  }
+}
+
+const notBuilt = (what: string) => new BrokerError('NOT_BUILT', { what })
+
+/** The type is derived, not believed (RocketMQ gRPC 4.4); what is not built is refused. */
+const typeOf = (draft: Draft, nowMs: number): MessageType => {
+  const { messageType, deliverAtMs } = draft
+  if (draft.lite || messageType === messageTypeNumbers.LITE) throw notBuilt('a lite topic')
+  if (draft.priority || messageType === messageTypeNumbers.PRIORITY)
+    throw notBuilt('a message priority')
+  if (draft.recoverySeconds > RECOVERY_SECONDS_MAX)
+    throw new BrokerError('TRANSACTION_RECOVERY_TOO_LONG', {
+      size: draft.recoverySeconds,
+      max: RECOVERY_SECONDS_MAX,
+    })
+  if (messageType === messageTypeNumbers.TRANSACTION) throw notBuilt('a transactional message')
+  if (deliverAtMs === undefined) return draft.messageGroup === '' ? 'NORMAL' : 'FIFO'
+  if (deliverAtMs > nowMs + DELIVERY_AHEAD_MS_MAX)
+    throw new BrokerError('DELIVERY_TIME_ILLEGAL', { reason: 'it is more than 24 hours ahead' })
+  // A time that has passed means: deliver at once. The message is a DELAY message all the same.
+  if (deliverAtMs > nowMs) throw notBuilt('a scheduled message')
+  return 'DELAY'
+}
+
+/** Walks one message, checks it by the rules of RocketMQ gRPC 7, and encodes it for storage. */
+export const decodeMessage = (
+  bytes: Buffer,
+  cursor: Cursor,
+  nowMs: number,
+): { topic: string; message: EncodedMessage } => {
+  const draft = emptyDraft(bytes)
+  while (!cursor.done) {
+    const fieldStart = cursor.at
+    const tag = readTag(cursor)
+    if (tag === USER_PROPERTIES) draft.properties.read(fieldStart, nested(cursor))
+    else if (tag === SYSTEM_PROPERTIES) readSystem(draft, bytes, nested(cursor))
+    else if (tag === TOPIC) draft.topic = readTopic(bytes, nested(cursor))
+    else if (tag === BODY) {
+      const body = nested(cursor)
+      draft.bodyStart = body.at
+      draft.bodyEnd = body.end
+    } else cursor.skip(tag & 7)
+  }
+  return { topic: checkTopicName(draft.topic), message: messageOf(draft, bytes, nowMs) }
+}
+
+const messageOf = (draft: Draft, bytes: Buffer, nowMs: number): EncodedMessage => {
+  const { tag, keys, messageId, messageGroup, properties } = draft
+  checkBody(draft.bodyEnd - draft.bodyStart)
+  checkTag(tag)
+  const tagBytes = tag === '' ? 0 : Buffer.byteLength(tag)
+  checkPropertySizes(properties.count, properties.bytes + draft.textBytes + tagBytes)
+  checkMessageId(messageId)
+  checkMessageGroup(messageGroup)
+  return {
+    type: typeOf(draft, nowMs),
+    messageId,
+    tag,
+    messageGroup,
+    keys,
+    system: draft.spans.block(bytes),
+    properties: properties.block(),
+    body: bytes.subarray(draft.bodyStart, draft.bodyEnd),
+  }
+}

@@ -1,0 +1,432 @@
+import fc from 'fast-check'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { BrokerError } from '../../../model/errors.ts'
+import {
+  endTransactionRequest,
+  heartbeatRequest,
+  notifyClientTerminationRequest,
+  recallMessageRequest,
+} from '../../../protocols/grpc/wire/clients.ts'
+import { statusReply } from '../../../protocols/grpc/wire/common.ts'
+import {
+  ackMessageRequest,
+  ackMessageResponse,
+  changeInvisibleDurationRequest,
+  changeInvisibleDurationResponse,
+  deadLetterRequest,
+  receiveMessageRequest,
+  receiveMessageResponse,
+} from '../../../protocols/grpc/wire/deliveries.ts'
+import type { Codec } from '../../../protocols/grpc/wire/fields.ts'
+import { decoded } from '../../../protocols/grpc/wire/primitives.ts'
+import {
+  queryAssignmentRequest,
+  queryAssignmentResponse,
+  queryRouteRequest,
+  queryRouteResponse,
+} from '../../../protocols/grpc/wire/routes.ts'
+import { sendMessageResponse } from '../../../protocols/grpc/wire/send-message.ts'
+import { settings, telemetryCommand } from '../../../protocols/grpc/wire/telemetry.ts'
+import { holds } from '../../support/property.ts'
+import { bytesOf, definition, service } from './support/official.ts'
+
+const Wire = suite('the declarative codec')
+
+/** Values by the names of the proto: our tables use them too, or say which name they use. */
+type Value = string | number | boolean | undefined | readonly Value[] | { [name: string]: Value }
+
+const aName = fc.string({ unit: 'grapheme', maxLength: 8 })
+const anInt32 = fc.integer()
+const anInt64 = fc.integer({ min: -(2 ** 53) + 1, max: 2 ** 53 - 1 })
+const aMs = fc.integer({ min: 0, max: 2 ** 45 })
+/** Plain objects, so that they compare with what decoders make. */
+const record = <T>(shape: { [K in keyof T]: fc.Arbitrary<T[K]> }) =>
+  fc.record<T>(shape, { noNullPrototype: true })
+const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined })
+const list = <T>(value: fc.Arbitrary<T>) => fc.array(value, { maxLength: 3 })
+
+const aResource = record({ namespace: aName, name: aName })
+const anEndpoints = record({
+  scheme: fc.nat(3),
+  addresses: list(record({ host: aName, port: anInt32 })),
+})
+const aStatus = record({ code: anInt32, message: aName })
+const aQueue = record({
+  topic: maybe(aResource),
+  id: anInt32,
+  permission: fc.nat(4),
+  broker: maybe(record({ name: aName, id: anInt32, endpoints: maybe(anEndpoints) })),
+  acceptMessageTypes: list(fc.nat(6)),
+})
+const aFilter = record({ type: fc.nat(2), expression: aName })
+const aBackoff = record({
+  maxAttempts: anInt32,
+  exponential: maybe(
+    record({ initial: maybe(aMs), max: maybe(aMs), multiplier: fc.constantFrom(0, 1.5, 2) }),
+  ),
+  customized: fc.constant(undefined),
+})
+const aSubscription = record({
+  group: maybe(aResource),
+  subscriptions: list(record({ topic: maybe(aResource), expression: maybe(aFilter) })),
+  fifo: maybe(fc.boolean()),
+  receiveBatchSize: maybe(anInt32),
+  longPollingMs: maybe(aMs),
+  liteSubscriptionQuota: maybe(anInt32),
+  liteTopicSizeMax: maybe(anInt32),
+})
+const aSettings = record({
+  clientType: maybe(fc.nat(6)),
+  accessPoint: maybe(anEndpoints),
+  backoffPolicy: maybe(aBackoff),
+  requestTimeoutMs: maybe(aMs),
+  publishing: fc.constant(undefined),
+  subscription: maybe(aSubscription),
+  userAgent: maybe(
+    record({ language: fc.nat(12), version: aName, platform: aName, hostname: aName }),
+  ),
+  metric: maybe(record({ on: fc.boolean(), endpoints: maybe(anEndpoints) })),
+  clientProperties: fc.constant([]),
+})
+const aPublishing = record({
+  topics: list(aResource),
+  maxBodySize: anInt32,
+  validateMessageType: fc.boolean(),
+})
+
+interface Official {
+  serializeBinary(): Uint8Array
+  toObject(): object
+}
+
+interface Pair {
+  readonly name: string
+  readonly codec: Codec<never>
+  readonly official: { deserializeBinary(bytes: Uint8Array): Official }
+  readonly values: fc.Arbitrary<unknown>
+}
+
+/** Whose fields are which: our names to those of the official objects. */
+const renamed: Readonly<Record<string, string>> = {
+  namespace: 'resourceNamespace',
+  addresses: 'addressesList',
+  acceptMessageTypes: 'acceptMessageTypesList',
+  messageQueues: 'messageQueuesList',
+  assignments: 'assignmentsList',
+  entries: 'entriesList',
+  topics: 'topicsList',
+  subscriptions: 'subscriptionsList',
+  exponential: 'exponentialBackoff',
+  requestTimeoutMs: 'requestTimeout',
+  longPollingMs: 'longPollingTimeout',
+  invisibleMs: 'invisibleDuration',
+  deliveryAtMs: 'deliveryTimestamp',
+  liteTopicSizeMax: 'maxLiteTopicSize',
+  filter: 'filterExpression',
+}
+const inMs = new Set([
+  'requestTimeoutMs',
+  'longPollingMs',
+  'invisibleMs',
+  'deliveryAtMs',
+  'initial',
+  'max',
+])
+
+/** Our value as the official `toObject()` would show it, without what is absent. */
+const officialView = (value: Value, name = ''): unknown => {
+  if (typeof value === 'number' && inMs.has(name))
+    return { seconds: Math.floor(value / 1000), nanos: (value % 1000) * 1_000_000 }
+  if (Array.isArray(value)) return value.map((element: Value) => officialView(element))
+  if (typeof value !== 'object') return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key, field]) => field !== undefined && key !== 'clientProperties')
+      .map(([key, field]) => [renamed[key] ?? key, officialView(field, key)]),
+  )
+}
+
+/** The official object restricted to what our view names: they show defaults for absent fields. */
+const restricted = (object: unknown, view: unknown): unknown => {
+  if (Array.isArray(view) && Array.isArray(object))
+    return object.map((element, index) => restricted(element, view[index]))
+  if (typeof view !== 'object' || view === null || typeof object !== 'object' || object === null)
+    return object
+  return Object.fromEntries(
+    Object.entries(view).map(([key, field]) => [
+      key,
+      restricted((object as Record<string, unknown>)[key], field),
+    ]),
+  )
+}
+
+const pair = <T>(
+  name: string,
+  codec: Codec<T>,
+  official: Pair['official'],
+  values: fc.Arbitrary<T>,
+): Pair => ({ name, codec: codec as unknown as Codec<never>, official, values })
+
+const aRequest = { group: maybe(aResource), topic: maybe(aResource) }
+
+const pairs: readonly Pair[] = [
+  pair(
+    'QueryRouteRequest',
+    queryRouteRequest,
+    service.QueryRouteRequest,
+    record({ topic: maybe(aResource), endpoints: maybe(anEndpoints) }),
+  ),
+  pair(
+    'QueryRouteResponse',
+    queryRouteResponse,
+    service.QueryRouteResponse,
+    record({ status: maybe(aStatus), messageQueues: list(aQueue) }),
+  ),
+  pair(
+    'QueryAssignmentRequest',
+    queryAssignmentRequest,
+    service.QueryAssignmentRequest,
+    record({ ...aRequest, endpoints: maybe(anEndpoints) }),
+  ),
+  pair(
+    'QueryAssignmentResponse',
+    queryAssignmentResponse,
+    service.QueryAssignmentResponse,
+    record({
+      status: maybe(aStatus),
+      assignments: list(record({ messageQueue: maybe(aQueue) })),
+    }),
+  ),
+  pair(
+    'HeartbeatRequest',
+    heartbeatRequest,
+    service.HeartbeatRequest,
+    record({ group: maybe(aResource), clientType: fc.nat(6) }),
+  ),
+  pair(
+    'HeartbeatResponse',
+    statusReply,
+    service.HeartbeatResponse,
+    record({ status: maybe(aStatus) }),
+  ),
+  pair(
+    'NotifyClientTerminationRequest',
+    notifyClientTerminationRequest,
+    service.NotifyClientTerminationRequest,
+    record({ group: maybe(aResource) }),
+  ),
+  pair(
+    'EndTransactionRequest',
+    endTransactionRequest,
+    service.EndTransactionRequest,
+    record({ topic: maybe(aResource), messageId: aName, transactionId: aName }),
+  ),
+  pair(
+    'RecallMessageRequest',
+    recallMessageRequest,
+    service.RecallMessageRequest,
+    record({ topic: maybe(aResource), recallHandle: aName }),
+  ),
+  pair(
+    'SendMessageResponse',
+    sendMessageResponse,
+    service.SendMessageResponse,
+    record({
+      status: maybe(aStatus),
+      entries: list(
+        record({
+          status: maybe(aStatus),
+          messageId: aName,
+          transactionId: aName,
+          offset: anInt64,
+        }),
+      ),
+    }),
+  ),
+  pair(
+    'ReceiveMessageRequest',
+    receiveMessageRequest,
+    service.ReceiveMessageRequest,
+    record({
+      group: maybe(aResource),
+      messageQueue: maybe(aQueue),
+      filter: maybe(aFilter),
+      batchSize: anInt32,
+      invisibleMs: maybe(aMs),
+      autoRenew: fc.boolean(),
+      longPollingMs: maybe(aMs),
+      attemptId: maybe(aName),
+    }),
+  ),
+  pair(
+    'ReceiveMessageResponse with a status',
+    receiveMessageResponse,
+    service.ReceiveMessageResponse,
+    record({ status: aStatus, deliveryAtMs: fc.constant(undefined) }),
+  ),
+  pair(
+    'ReceiveMessageResponse with a time',
+    receiveMessageResponse,
+    service.ReceiveMessageResponse,
+    record({ status: fc.constant(undefined), deliveryAtMs: aMs }),
+  ),
+  pair(
+    'AckMessageRequest',
+    ackMessageRequest,
+    service.AckMessageRequest,
+    record({
+      ...aRequest,
+      entries: list(record({ messageId: aName, receiptHandle: aName })),
+    }),
+  ),
+  pair(
+    'AckMessageResponse',
+    ackMessageResponse,
+    service.AckMessageResponse,
+    record({
+      status: maybe(aStatus),
+      entries: list(record({ messageId: aName, receiptHandle: aName, status: maybe(aStatus) })),
+    }),
+  ),
+  pair(
+    'ChangeInvisibleDurationRequest',
+    changeInvisibleDurationRequest,
+    service.ChangeInvisibleDurationRequest,
+    record({ ...aRequest, receiptHandle: aName, invisibleMs: maybe(aMs), messageId: aName }),
+  ),
+  pair(
+    'ChangeInvisibleDurationResponse',
+    changeInvisibleDurationResponse,
+    service.ChangeInvisibleDurationResponse,
+    record({ status: maybe(aStatus), receiptHandle: aName }),
+  ),
+  pair(
+    'ForwardMessageToDeadLetterQueueRequest',
+    deadLetterRequest,
+    service.ForwardMessageToDeadLetterQueueRequest,
+    record({
+      ...aRequest,
+      receiptHandle: aName,
+      messageId: aName,
+      deliveryAttempt: anInt32,
+      maxDeliveryAttempts: anInt32,
+    }),
+  ),
+  pair(
+    'TelemetryCommand of a consumer',
+    telemetryCommand,
+    service.TelemetryCommand,
+    record({ status: maybe(aStatus), settings: maybe(aSettings) }),
+  ),
+  pair(
+    'Settings of a producer',
+    settings,
+    definition.Settings,
+    fc
+      .tuple(aSettings, aPublishing)
+      .map(([base, publishing]) => ({ ...base, subscription: undefined, publishing })),
+  ),
+]
+
+for (const { name, codec, official, values } of pairs)
+  Wire(`${name} means the same to us and to the official classes`, () =>
+    holds(
+      fc.property(values, (value) => {
+        const ours = codec.encode(value as never)
+        const theirs = official.deserializeBinary(ours)
+        const view = officialView(value as Value)
+        assert.equal(restricted(theirs.toObject(), view), view)
+        assert.equal(codec.decode(bytesOf(theirs)), value as never)
+      }),
+    ),
+  )
+
+Wire('skips fields that it does not know, and all but settings of a telemetry command', () => {
+  const command = new service.TelemetryCommand().setVerifyMessageCommand(
+    new service.VerifyMessageCommand().setNonce('the wrong oneof, as Node answers'),
+  )
+  assert.equal(telemetryCommand.decode(bytesOf(command)), {
+    status: undefined,
+    settings: undefined,
+  })
+})
+
+Wire('merges a sub-message that comes in pieces', () => {
+  const half = (resource: InstanceType<typeof definition.Resource>) =>
+    bytesOf(new service.QueryRouteRequest().setTopic(resource))
+  const [namespace, name] = ['space', 'orders']
+  const bytes = Buffer.concat([
+    half(new definition.Resource().setName('first')),
+    half(new definition.Resource().setResourceNamespace(namespace)),
+    half(new definition.Resource().setName(name)),
+  ])
+  assert.equal(queryRouteRequest.decode(bytes).topic, { namespace, name })
+})
+
+Wire('reads repeated numbers packed or not', () => {
+  const unpacked = Buffer.from([0x28, 1, 0x28, 4])
+  const queue = Buffer.concat([Buffer.from([0x12, unpacked.length]), unpacked])
+  assert.equal(queryRouteResponse.decode(queue).messageQueues[0]?.acceptMessageTypes, [1, 4])
+})
+
+Wire('reads a client’s properties', () => {
+  const entry = Buffer.from([0x0a, 1, 0x6b, 0x12, 1, 0x76])
+  const bytes = Buffer.concat([Buffer.from([0x4a, entry.length]), entry])
+  assert.equal(settings.decode(bytes).clientProperties, [{ key: 'k', value: 'v' }])
+})
+
+const refuses = (codec: Codec<never>, bytes: Uint8Array) => {
+  try {
+    decoded((raw) => codec.decode(raw), Buffer.from(bytes))
+    return 'accepted'
+  } catch (error) {
+    assert.instance(error, BrokerError)
+    return (error as BrokerError).code
+  }
+}
+
+Wire('refuses what is malformed with a code', () => {
+  const bad: readonly (readonly number[])[] = [
+    [0x0a],
+    [0x0a, 5, 1],
+    [0x00, 0x00],
+    [0x02, 0x00],
+    [0x0b],
+    [0x8a, 0x00, 0x00],
+    [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01],
+    [0x10, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02],
+  ]
+  const { codec } = pairs.find(({ name }) => name === 'HeartbeatRequest') as Pair
+  for (const bytes of bad)
+    assert.is(refuses(codec, Uint8Array.from(bytes)), 'MESSAGE_CORRUPTED', bytes.join(' '))
+})
+
+Wire('refuses lists so long that their objects would fill the memory', () => {
+  const codec = ackMessageRequest as unknown as Codec<never>
+  const entries = (count: number) => Buffer.alloc(2 * count, Buffer.from([0x1a, 0]))
+  assert.is(refuses(codec, entries(10_000)), 'accepted')
+  assert.is(refuses(codec, entries(10_001)), 'MESSAGE_CORRUPTED')
+})
+
+Wire('never fails on any bytes otherwise than with a code', () =>
+  holds(
+    fc.property(
+      fc.constantFrom(...pairs),
+      fc.uint8Array({ maxLength: 40 }),
+      fc.nat(),
+      ({ codec, values }, noise, seed) => {
+        refuses(codec, noise)
+        const [value] = fc.sample(values, { numRuns: 1, seed })
+        const bytes = codec.encode(value as never)
+        noise.forEach((byte, index) => {
+          if (bytes.length > 0) bytes[(byte * 31 + index * 17) % bytes.length] = byte
+        })
+        refuses(codec, bytes)
+      },
+    ),
+    { runs: 3_000 },
+  ),
+)
+
+Wire.run()

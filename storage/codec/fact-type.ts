@@ -1,0 +1,34 @@
+/**
+ * The first byte of every record, then a byte for the version of its encoding. Numbers are
+ * for ever: a retired one is never given out again (docs/formats/facts.md).
+ */
+export const factType = {
+  messageAppended: 1,
+  messageCarried: 2,
+  messageDeadLettered: 3,
+  topicCreated: 10,
+  topicUpdated: 11,
+  topicEnded: 12,
+  topicDropped: 13,
+  topicCarried: 14,
+  queueTrimmed: 15,
+  groupCreated: 20,
+  groupUpdated: 21,
+  groupEnded: 22,
+  groupDropped: 23,
+  leased: 30,
+  extended: 31,
+  acked: 32,
+  deliveriesCarried: 33,
+  logOpened: 40,
+  logTrimmed: 41,
+} as const
+
+export const FACT_VERSION = 1
+
+/** Facts that nobody waits for: losing one can only cause a redelivery (house: section 2). */
+export const isBuffered = (type: number): boolean =>
+  type >= factType.leased && type <= factType.deliveriesCarried
+
+export const isMessage = (type: number): boolean =>
+  type >= factType.messageAppended && type <= factType.messageDeadLettered

@@ -1,0 +1,123 @@
+/**
+ * Keys of the index database (docs/formats/index.md). All begin with the id of their owner,
+ * so that ending an owner is clearing one range. Id 0 is the broker itself.
+ */
+export const BROKER_OWNER = 0
+
+/** Queue blocks sort last, so that a start-up reads what is small and jumps over what is large. */
+export const indexKind = {
+  cursor: 0x01,
+  space: 0x02,
+  topic: 0x10,
+  group: 0x11,
+  queueBlock: 0x40,
+  deliveries: 0x20,
+} as const
+
+const ownerKey = (ownerId: number, kind: number, size: number): Buffer => {
+  const key = Buffer.allocUnsafe(5 + size)
+  key.writeUInt32BE(ownerId, 0)
+  key[4] = kind
+  return key
+}
+
+export const cursorKey = (): Buffer => ownerKey(BROKER_OWNER, indexKind.cursor, 0)
+export const spaceKey = (): Buffer => ownerKey(BROKER_OWNER, indexKind.space, 0)
+export const topicKey = (topicId: number): Buffer => ownerKey(topicId, indexKind.topic, 0)
+export const groupKey = (groupId: number): Buffer => ownerKey(groupId, indexKind.group, 0)
+
+export const queueBlockKey = (topicId: number, queueId: number, block: number): Buffer => {
+  const key = ownerKey(topicId, indexKind.queueBlock, 8)
+  key.writeUInt16BE(queueId, 5)
+  key.writeUIntBE(block, 7, 6)
+  return key
+}
+
+export const deliveriesKey = (groupId: number, topicId: number, queueId: number): Buffer => {
+  const key = ownerKey(groupId, indexKind.deliveries, 6)
+  key.writeUInt32BE(topicId, 5)
+  key.writeUInt16BE(queueId, 9)
+  return key
+}
+
+/** Every key of an owner. */
+export const ownerRange = (ownerId: number): KeyRange => {
+  const gte = Buffer.allocUnsafe(4)
+  const lt = Buffer.allocUnsafe(4)
+  gte.writeUInt32BE(ownerId, 0)
+  lt.writeUInt32BE(ownerId + 1, 0)
+  return { gte, lt }
+}
+
+type KeyRange = { readonly gte: Buffer; readonly lt: Buffer }
+
+/** Everything of a topic but its own record, which stays as a tombstone. */
+export const topicQueuesRange = (topicId: number): KeyRange => ({
+  gte: ownerKey(topicId, indexKind.queueBlock, 0),
+  lt: ownerRange(topicId).lt,
+})
+
+/** Everything of a group but its own record. */
+export const groupDeliveriesRange = (groupId: number): KeyRange => ({
+  gte: ownerKey(groupId, indexKind.deliveries, 0),
+  lt: ownerRange(groupId).lt,
+})
+
+/** The deliveries of a group on one topic. */
+export const groupTopicRange = (groupId: number, topicId: number): KeyRange => ({
+  gte: deliveriesKey(groupId, topicId, 0).subarray(0, 9),
+  lt: deliveriesKey(groupId, topicId + 1, 0).subarray(0, 9),
+})
+
+export type IndexKey =
+  | { readonly kind: 'cursor' | 'space' | 'unknown' }
+  | { readonly kind: 'topic' | 'group'; readonly ownerId: number }
+  | {
+      readonly kind: 'queueBlock'
+      readonly ownerId: number
+      readonly queueId: number
+      readonly block: number
+    }
+  | {
+      readonly kind: 'deliveries'
+      readonly ownerId: number
+      readonly topicId: number
+      readonly queueId: number
+    }
+
+/** What a key found in the index says it is. */
+export const parseIndexKey = (bytes: Uint8Array): IndexKey => {
+  const key = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (key.length < 5) return { kind: 'unknown' }
+  const ownerId = key.readUInt32BE(0)
+  switch (key[4]) {
+    case indexKind.cursor:
+      return { kind: 'cursor' }
+    case indexKind.space:
+      return { kind: 'space' }
+    case indexKind.topic:
+      return { kind: 'topic', ownerId }
+    case indexKind.group:
+      return { kind: 'group', ownerId }
+    case indexKind.queueBlock:
+      return key.length === 13
+        ? {
+            kind: 'queueBlock',
+            ownerId,
+            queueId: key.readUInt16BE(5),
+            block: key.readUIntBE(7, 6),
+          }
+        : { kind: 'unknown' }
+    case indexKind.deliveries:
+      return key.length === 11
+        ? {
+            kind: 'deliveries',
+            ownerId,
+            topicId: key.readUInt32BE(5),
+            queueId: key.readUInt16BE(9),
+          }
+        : { kind: 'unknown' }
+    default:
+      return { kind: 'unknown' }
+  }
+}

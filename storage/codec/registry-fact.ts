@@ -1,0 +1,159 @@
+import type {
+  GroupState,
+  OwnerStatus,
+  RegistryFact,
+  TopicState,
+} from '../../model/addressing/registry-facts.ts'
+import { type TopicSettings, topicTypes } from '../../model/addressing/topic.ts'
+import type { Cursor } from '../../model/wire/varint.ts'
+import { factType } from './fact-type.ts'
+import { encodeFields, type Field, readText } from './fields.ts'
+
+const statuses = ['serving', 'ending', 'dropped'] as const satisfies readonly OwnerStatus[]
+
+const settingsFields = ({ type, queues, retention }: TopicSettings): Field[] => [
+  topicTypes.indexOf(type),
+  queues,
+  Math.min(retention.ageMs, Number.MAX_SAFE_INTEGER),
+  retention.bytes,
+]
+
+const readSettings = (payload: Cursor): TopicSettings => ({
+  type: topicTypes[payload.varint()] ?? 'MIXED',
+  queues: payload.varint(),
+  retention: { ageMs: payload.varint(), bytes: payload.varint() },
+})
+
+export const topicFields = (topic: TopicState): Field[] => [
+  topic.topicId,
+  topic.name,
+  ...settingsFields(topic),
+  statuses.indexOf(topic.status),
+  topic.bytes,
+  topic.droppedAtMs,
+  topic.isAutoCreated ? 1 : 0,
+  topic.bounds.length,
+  ...topic.bounds.flatMap((bounds) => [
+    bounds.offsetMin,
+    bounds.offsetMax,
+    bounds.isOrdered ? 1 : 0,
+  ]),
+]
+
+export const readTopic = (payload: Cursor): TopicState => ({
+  topicId: payload.varint(),
+  name: readText(payload),
+  ...readSettings(payload),
+  status: statuses[payload.varint()] ?? 'serving',
+  bytes: payload.varint(),
+  droppedAtMs: payload.varint(),
+  isAutoCreated: payload.varint() === 1,
+  bounds: Array.from({ length: payload.varint() }, () => ({
+    offsetMin: payload.varint(),
+    offsetMax: payload.varint(),
+    isOrdered: payload.varint() === 1,
+  })),
+})
+
+export const groupFields = (group: GroupState): Field[] => [
+  group.groupId,
+  group.name,
+  statuses.indexOf(group.status),
+  group.attemptsMax,
+]
+
+export const readGroup = (payload: Cursor): GroupState => ({
+  groupId: payload.varint(),
+  name: readText(payload),
+  status: statuses[payload.varint()] ?? 'serving',
+  attemptsMax: payload.varint(),
+})
+
+const readNumbers = (payload: Cursor): number[] =>
+  Array.from({ length: payload.varint() }, () => payload.varint())
+
+const fieldsOf = (fact: RegistryFact): Field[] => {
+  switch (fact.type) {
+    case 'topicCreated':
+    case 'topicCarried':
+      return topicFields(fact.topic)
+    case 'topicUpdated':
+      return [fact.topicId, ...settingsFields(fact.settings)]
+    case 'topicEnded':
+      return [fact.topicId]
+    case 'topicDropped':
+      return [fact.topicId, fact.atMs, fact.freed.length, ...fact.freed]
+    case 'queueTrimmed':
+      return [
+        fact.topicId,
+        fact.queueId,
+        fact.offsetMin,
+        fact.messages,
+        fact.bytes,
+        fact.freed.length,
+        ...fact.freed,
+      ]
+    case 'groupCreated':
+      return groupFields(fact.group)
+    case 'groupUpdated':
+      return [fact.groupId, fact.settings.attemptsMax]
+    case 'groupEnded':
+    case 'groupDropped':
+      return [fact.groupId]
+    case 'logOpened':
+      return [fact.epoch, fact.wallMs]
+    case 'logTrimmed':
+      return [fact.nextOwnerId, fact.gaps.length, ...fact.gaps]
+  }
+}
+
+export const encodeRegistryFact = (fact: RegistryFact): Buffer =>
+  encodeFields(factType[fact.type], fieldsOf(fact))
+
+const readers: Readonly<Record<number, (payload: Cursor) => RegistryFact>> = {
+  [factType.topicCreated]: (payload) => ({ type: 'topicCreated', topic: readTopic(payload) }),
+  [factType.topicCarried]: (payload) => ({ type: 'topicCarried', topic: readTopic(payload) }),
+  [factType.topicUpdated]: (payload) => ({
+    type: 'topicUpdated',
+    topicId: payload.varint(),
+    settings: readSettings(payload),
+  }),
+  [factType.topicEnded]: (payload) => ({ type: 'topicEnded', topicId: payload.varint() }),
+  [factType.topicDropped]: (payload) => ({
+    type: 'topicDropped',
+    topicId: payload.varint(),
+    atMs: payload.varint(),
+    freed: readNumbers(payload),
+  }),
+  [factType.queueTrimmed]: (payload) => ({
+    type: 'queueTrimmed',
+    topicId: payload.varint(),
+    queueId: payload.varint(),
+    offsetMin: payload.varint(),
+    messages: payload.varint(),
+    bytes: payload.varint(),
+    freed: readNumbers(payload),
+  }),
+  [factType.groupCreated]: (payload) => ({ type: 'groupCreated', group: readGroup(payload) }),
+  [factType.groupUpdated]: (payload) => ({
+    type: 'groupUpdated',
+    groupId: payload.varint(),
+    settings: { attemptsMax: payload.varint() },
+  }),
+  [factType.groupEnded]: (payload) => ({ type: 'groupEnded', groupId: payload.varint() }),
+  [factType.groupDropped]: (payload) => ({ type: 'groupDropped', groupId: payload.varint() }),
+  [factType.logOpened]: (payload) => ({
+    type: 'logOpened',
+    epoch: payload.varint(),
+    wallMs: payload.varint(),
+  }),
+  [factType.logTrimmed]: (payload) => ({
+    type: 'logTrimmed',
+    nextOwnerId: payload.varint(),
+    gaps: readNumbers(payload),
+  }),
+}
+
+/** Undefined for a type that is not a registry fact. */
+export const readRegistryFact = (type: number, payload: Cursor): RegistryFact | undefined =>
+  readers[type]?.(payload)

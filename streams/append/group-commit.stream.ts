@@ -1,0 +1,42 @@
+import { exhaustMap, Observable, type OperatorFunction } from 'rxjs'
+
+export interface GroupCommitOptions<Batch> {
+  /** Everything that waits now, up to a batch; undefined when nothing does. */
+  readonly take: () => Batch | undefined
+  readonly write: (batch: Batch) => Promise<void>
+}
+
+export type CommitStep<Batch> =
+  | { readonly type: 'started'; readonly batch: Batch }
+  | { readonly type: 'synced'; readonly batch: Batch }
+
+/**
+ * Natural batching: one batch on its way while the next one fills, none when nothing waits.
+ *
+ * The source only says that something may wait; signals during a commit are covered by the
+ * look that follows it. A failed write errors the stream, and its owner takes the store for
+ * dead. Admission is the owner's: nothing here queues, so nothing here needs a bound.
+ */
+export const groupCommit = <Batch>(
+  options: GroupCommitOptions<Batch>,
+): OperatorFunction<void, CommitStep<Batch>> => exhaustMap(() => drained(options))
+
+const drained = <Batch>({ take, write }: GroupCommitOptions<Batch>) =>
+  new Observable<CommitStep<Batch>>((subscriber) => {
+    const commitNext = (): void => {
+      const batch = take()
+      if (batch === undefined) {
+        subscriber.complete()
+        return
+      }
+      subscriber.next({ type: 'started', batch })
+      write(batch).then(
+        () => {
+          subscriber.next({ type: 'synced', batch })
+          if (!subscriber.closed) commitNext()
+        },
+        (error: unknown) => subscriber.error(error),
+      )
+    }
+    commitNext()
+  })
