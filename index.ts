@@ -6,6 +6,7 @@ import { brokerDefaults, type BrokerSettings } from './actors/broker/settings.ts
 import { BrokerError } from './model/errors.ts'
 import type { Clock, Logger, Random } from './model/ports.ts'
 import { EmbeddedBroker } from './protocols/embedded/embedded-broker.ts'
+import { openGrpcDoor } from './protocols/grpc/server.ts'
 import { clockOf } from './protocols/system/system-clock.ts'
 import { LevelPlace } from './storage/level/level-place.ts'
 import { MemoryPlace } from './storage/memory/memory-place.ts'
@@ -91,6 +92,52 @@ export const createBroker = async (options: BrokerOptions): Promise<EmbeddedBrok
   } catch (error) {
     await place.close()
     throw error
+  }
+}
+
+export interface ServerOptions extends BrokerOptions {
+  /** Default 127.0.0.1: reachable from this machine only. */
+  readonly host?: string
+  /** Default 8081; 0 takes any free port. */
+  readonly grpcPort?: number
+  /** What clients see as the broker's name; default `glasspost`. */
+  readonly brokerName?: string
+  /** `host:port` that clients are sent to; default is the address they came by. */
+  readonly advertisedAddress?: string
+}
+
+export interface GlasspostServer {
+  readonly broker: EmbeddedBroker
+  /** `host:port` of the gRPC door. */
+  readonly grpcAddress: string
+  /** Answers who waits, finishes what is under way within `drainMs`, and closes the broker. */
+  close(options?: { readonly drainMs?: number }): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+const DRAIN_MS = 5_000
+
+/** A broker with its gRPC door open: what `glasspost start` runs. */
+export const startServer = async (options: ServerOptions): Promise<GlasspostServer> => {
+  const { logger = quiet, host = '127.0.0.1', grpcPort = 8081, brokerName = 'glasspost' } = options
+  const broker = await createBroker(options)
+  try {
+    const { advertisedAddress } = options
+    const door = await openGrpcDoor(
+      broker.port,
+      { clock: systemClock, random: systemRandom, logger },
+      { host, port: grpcPort, brokerName, ...(advertisedAddress ? { advertisedAddress } : {}) },
+    )
+    const close = async ({ drainMs = DRAIN_MS } = {}): Promise<void> => {
+      await door.close({ drainMs })
+      await broker.close()
+    }
+    const grpcAddress = `${door.address.host}:${door.address.port}`
+    return { broker, grpcAddress, close, [Symbol.asyncDispose]: () => close() }
+  } catch (error) {
+    await broker.close()
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    throw new BrokerError('ADDRESS_IN_USE', { address: `${host}:${grpcPort}` }, { cause: error })
   }
 }
 

@@ -227,6 +227,11 @@ const catalog = {
     describe: (p: { dataDir: string }) => `another process is using ${p.dataDir}`,
     remedy: 'Stop that process, or start with another data directory.',
   },
+  ADDRESS_IN_USE: {
+    kind: 'conflict',
+    describe: (p: { address: string }) => `another process listens on ${p.address}`,
+    remedy: 'Stop that process, or choose another port with --grpc-port (0 takes any free one).',
+  },
   SETTINGS_ILLEGAL: {
     kind: 'invalid',
     describe: (p: Named) => `setting '${p.name}' is illegal: ${p.reason}`,
@@ -242,7 +247,9 @@ const catalog = {
 export type BrokerErrorCode = keyof typeof catalog
 type ParamsOf<Code extends BrokerErrorCode> = Parameters<(typeof catalog)[Code]['describe']>[0]
 
-/** Every refusal and failure of the broker: a stable code, a kind to react to, a sentence to read. */
+/**
+ * Every refusal and failure of the broker: a stable code, a kind to react to, a sentence to read.
+ */
 export class BrokerError<Code extends BrokerErrorCode = BrokerErrorCode> extends Error {
   override readonly name = 'BrokerError'
   readonly code: Code

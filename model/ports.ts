@@ -130,9 +130,13 @@ export interface Topics {
   update(name: string, options: TopicOptions): Promise<TopicDescription>
   describe(name: string): TopicDescription
   list(): TopicSummary[]
-  /** Resolves when nothing of the topic can be reached any more; bytes in shared chunks go later. */
+  /**
+   * Resolves when nothing of the topic can be reached any more; bytes in shared chunks go later.
+   */
   end(name: string): Promise<void>
-  /** What a client needs to route, or undefined for an unknown topic. Cheap: no description made. */
+  /**
+   * What a client needs to route, or undefined for an unknown topic. Cheap: no description made.
+   */
   find(name: string): TopicSummary | undefined
   /** As `find`; creates a MIXED topic of 8 queues where auto-create is on and the name allows it. */
   resolve(name: string): Promise<TopicSummary | undefined>

@@ -272,7 +272,9 @@ export class CoreBroker implements Broker {
     return this.#seal.open(text)
   }
 
-  /** Answers every waiter, commits what is admitted, writes a checkpoint and lets go of everything. */
+  /**
+   * Answers every waiter, commits what is admitted, writes a checkpoint and lets go of everything.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing

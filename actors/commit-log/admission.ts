@@ -55,7 +55,9 @@ export class Admission {
     return this.#open ? this.#open.offset + this.#open.used : this.#nextOffset + CHUNK_HEADER_BYTES
   }
 
-  /** Where the chunk begins that takes the next record: every fact before it is in an earlier chunk. */
+  /**
+   * Where the chunk begins that takes the next record: every fact before it is in an earlier chunk.
+   */
   get chunkStart(): number {
     return this.#open?.offset ?? this.#nextOffset
   }

@@ -3,7 +3,9 @@ import { DeliveriesCell } from './deliveries-cell.ts'
 import type { Group } from './group.ts'
 import { ParkedReceives } from './parked-receives.ts'
 
-/** A group's consumption of one topic: deliveries per queue, made when first used, and who waits. */
+/**
+ * A group's consumption of one topic: deliveries per queue, made when first used, and who waits.
+ */
 export class Subscription {
   readonly group: Group
   readonly topic: Topic

@@ -57,7 +57,9 @@ export class ConsumeQueue implements CommitTarget {
   /** Told of every unit that was admitted and never came to be. */
   onGone: ((unit: Unit) => void) | undefined
   #dirty: Map<number, Block> = noBlocks
-  /** Raised when blocks change place between memory and index; a read that straddles it is repeated. */
+  /**
+   * Raised when blocks change place between memory and index; a read that straddles it is repeated.
+   */
   #version = 0
   readonly #cache: BlockCache
   readonly #cacheBase: number
@@ -237,7 +239,9 @@ export class ConsumeQueue implements CommitTarget {
     return { puts, removed }
   }
 
-  /** A checkpoint with these blocks is on its way to disk: they may leave memory when it is there. */
+  /**
+   * A checkpoint with these blocks is on its way to disk: they may leave memory when it is there.
+   */
   checkpointed(
     puts: readonly { block: number; units: Buffer }[],
     removed: readonly number[],

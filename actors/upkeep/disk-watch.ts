@@ -15,7 +15,9 @@ export interface DiskWatchDeps {
   readonly throttle: (refusal: (() => BrokerError) | undefined) => void
 }
 
-/** Looks at the disk once a round: warns early, refuses sends late, and takes them again by itself. */
+/**
+ * Looks at the disk once a round: warns early, refuses sends late, and takes them again by itself.
+ */
 export class DiskWatch {
   readonly #deps: DiskWatchDeps
   level: DiskLevel = 'roomy'

@@ -6,7 +6,7 @@ export interface CommitLogInput {
   readonly backoff: Backoff
 }
 
-interface CommitLogContext extends CommitLogInput {
+export interface CommitLogContext extends CommitLogInput {
   readonly failures: number
   readonly recoveries: number
   readonly lastError: unknown

@@ -6,7 +6,7 @@ export interface DispatcherInput {
   readonly backoff: Backoff
 }
 
-interface DispatcherContext extends DispatcherInput {
+export interface DispatcherContext extends DispatcherInput {
   readonly failures: number
   readonly lastError: unknown
 }

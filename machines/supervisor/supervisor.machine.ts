@@ -18,7 +18,7 @@ export interface ChildRecord {
   readonly lastError: unknown
 }
 
-interface SupervisorContext extends SupervisorInput {
+export interface SupervisorContext extends SupervisorInput {
   readonly children: Readonly<Record<string, ChildRecord>>
 }
 

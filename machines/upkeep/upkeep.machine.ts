@@ -8,7 +8,7 @@ export interface UpkeepInput {
   readonly backoff: Backoff
 }
 
-interface UpkeepContext extends UpkeepInput {
+export interface UpkeepContext extends UpkeepInput {
   readonly failures: number
   readonly lastError: unknown
 }

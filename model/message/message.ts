@@ -19,7 +19,9 @@ export interface EncodedMessage {
   readonly body: Uint8Array
 }
 
-/** A message as it lies in the CommitLog. The blocks share memory with the log: never write to them. */
+/**
+ * A message as it lies in the CommitLog. The blocks share memory with the log: never write to them.
+ */
 export interface StoredMessage {
   readonly topic: string
   readonly topicId: number

@@ -79,6 +79,7 @@ const codeNames: Readonly<Record<BrokerErrorCode, CodeName>> = {
   CORRUPT: 'INTERNAL_SERVER_ERROR',
   DATA_FORMAT_UNKNOWN: 'INTERNAL_SERVER_ERROR',
   DATA_DIR_LOCKED: 'INTERNAL_SERVER_ERROR',
+  ADDRESS_IN_USE: 'BAD_REQUEST',
   SETTINGS_ILLEGAL: 'BAD_REQUEST',
   NOT_BUILT: 'NOT_IMPLEMENTED',
 }
@@ -104,7 +105,9 @@ export const statusOf = (error: unknown, logger: Logger, operation: string): Sta
   }
 }
 
-/** All equal gives that code, different ones MULTIPLE_RESULTS, none an error (RocketMQ gRPC 4.6). */
+/**
+ * All equal gives that code, different ones MULTIPLE_RESULTS, none an error (RocketMQ gRPC 4.6).
+ */
 export const aggregateOf = (statuses: readonly Status[]): Status => {
   const [first] = statuses
   if (first === undefined) return named('INTERNAL_SERVER_ERROR')

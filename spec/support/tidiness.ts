@@ -47,6 +47,8 @@ const rooms: Readonly<Record<string, Room>> = {
     packages: ['@grpc/grpc-js'],
     builtins: 'all',
   },
+  'protocols/embedded': { imports: ['model'], packages: [], builtins: [] },
+  'protocols/system': { imports: ['model'], packages: ['pino'], builtins: 'all' },
   'protocols/metrics': { imports: ['model'], packages: ['prom-client'], builtins: 'all' },
   examples: { imports: [], packages: ['glasspost'], builtins: 'all' },
 }

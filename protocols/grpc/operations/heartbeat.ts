@@ -8,7 +8,9 @@ import type { HeartbeatRequest } from '../wire/clients.ts'
 
 const notBuilt = (what: string) => new BrokerError('NOT_BUILT', { what })
 
-/** Which side a client type is on. A client that does not say is judged by whether it has a group. */
+/**
+ * Which side a client type is on. A client that does not say is judged by whether it has a group.
+ */
 export const roleOf = (clientType: number, group: string): SessionRole => {
   switch (clientType) {
     case clientTypes.producer:

@@ -15,7 +15,8 @@ const BODY = (4 << 3) | 2
 // message Resource { …; string name = 2; }
 const RESOURCE_NAME = (2 << 3) | 2
 // message SystemProperties, what the broker decides: Digest body_digest = 4;
-//   Encoding body_encoding = 5; MessageType message_type = 6; optional Timestamp store_timestamp = 9;
+//   Encoding body_encoding = 5; MessageType message_type = 6; optional Timestamp store_timestamp =
+// 9;
 //   string store_host = 10; optional string receipt_handle = 12; int32 queue_id = 13;
 //   optional int64 queue_offset = 14; optional Duration invisible_duration = 15;
 //   optional int32 delivery_attempt = 16;

@@ -63,7 +63,8 @@ export const queryRouteResponse = message<{
 })
 export type QueryRouteResponse = ValueOf<typeof queryRouteResponse>
 
-// message QueryAssignmentRequest { Resource topic = 1; Resource group = 2; Endpoints endpoints = 3; }
+// message QueryAssignmentRequest { Resource topic = 1; Resource group = 2; Endpoints endpoints = 3;
+// }
 export const queryAssignmentRequest = message<{
   topic: Resource | undefined
   group: Resource | undefined

@@ -97,7 +97,8 @@ const subscription = message<{
 
 export const languages = { nodeJs: 8 } as const
 
-// message UA { Language language = 1; string version = 2; string platform = 3; string hostname = 4; }
+// message UA { Language language = 1; string version = 2; string platform = 3; string hostname = 4;
+// }
 const userAgent = message<{
   language: number
   version: string
@@ -145,7 +146,8 @@ export const settings = message<{
 })
 export type Settings = ValueOf<typeof settings>
 
-// message TelemetryCommand { optional Status status = 1; oneof command { Settings settings = 2; … } }
+// message TelemetryCommand { optional Status status = 1; oneof command { Settings settings = 2; … }
+// }
 // The other commands are the broker's questions and the clients' answers to them; none is asked
 // yet, and answers nobody asked for are skipped, whatever oneof they come in.
 export const telemetryCommand = message<{

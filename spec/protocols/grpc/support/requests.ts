@@ -30,7 +30,7 @@ export const receiveRequest = (
     type = definition.FilterType.TAG as definition.FilterType,
     group = 'group',
     batchSize = 32,
-    invisibleMs = 15_000 as number | undefined,
+    invisibleMs = 15_000 as number | 'unsaid',
     autoRenew = false,
     queueId = 0,
     attemptId = '',
@@ -40,7 +40,7 @@ export const receiveRequest = (
     type?: definition.FilterType
     group?: string
     batchSize?: number
-    invisibleMs?: number | undefined
+    invisibleMs?: number | 'unsaid'
     autoRenew?: boolean
     queueId?: number
     attemptId?: string
@@ -54,7 +54,7 @@ export const receiveRequest = (
     .setBatchSize(batchSize)
     .setAutoRenew(autoRenew)
   if (pollMs !== undefined) request.setLongPollingTimeout(durationOf(pollMs))
-  if (invisibleMs !== undefined) request.setInvisibleDuration(durationOf(invisibleMs))
+  if (invisibleMs !== 'unsaid') request.setInvisibleDuration(durationOf(invisibleMs))
   if (attemptId !== '') request.setAttemptId(attemptId)
   return request
 }
