@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { InspectionEvent, Observer } from 'xstate'
+import { audit } from './actors/audit/audit.ts'
+import { BrokerMetrics } from './actors/audit/metric-source.ts'
 import { CoreBroker } from './actors/broker/broker.ts'
 import { brokerDefaults, type BrokerSettings } from './actors/broker/settings.ts'
 import { BrokerError } from './model/errors.ts'
 import type { Clock, Logger, Random } from './model/ports.ts'
 import { EmbeddedBroker } from './protocols/embedded/embedded-broker.ts'
 import { openGrpcDoor } from './protocols/grpc/server.ts'
+import { PrometheusMetrics } from './protocols/metrics/prometheus.ts'
 import { clockOf } from './protocols/system/system-clock.ts'
 import { LevelPlace } from './storage/level/level-place.ts'
 import { MemoryPlace } from './storage/memory/memory-place.ts'
@@ -25,6 +28,7 @@ export {
 } from './model/errors.ts'
 export type { MessageDraft } from './model/message/encode.ts'
 export type {
+  AuditReport,
   Broker,
   Clock,
   DeliveryCause,
@@ -88,7 +92,16 @@ export const createBroker = async (options: BrokerOptions): Promise<EmbeddedBrok
   const settings = { ...brokerDefaults, ...options.settings, autoCreateTopics }
   try {
     const broker = await CoreBroker.open({ clock, logger, place, inspect }, settings)
-    return new EmbeddedBroker({ broker, clock, random, host: hostname(), owned: [place] })
+    const metrics = new PrometheusMetrics(new BrokerMetrics(broker))
+    return new EmbeddedBroker({
+      broker,
+      clock,
+      random,
+      host: hostname(),
+      audit: () => audit(broker, metrics, settings.reclaim.reclaimMs),
+      metrics: () => metrics.scrape(),
+      owned: [place],
+    })
   } catch (error) {
     await place.close()
     throw error

@@ -20,6 +20,51 @@ export interface Random {
   bytes(size: number): Uint8Array
 }
 
+/** One value of one series, read from state at the moment it is asked for. */
+export interface MetricSample {
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
+}
+
+export interface MetricFamily {
+  readonly name: string
+  readonly help: string
+  readonly type: 'gauge' | 'counter'
+}
+
+/** Where metrics come from: families that never change, samples that are functions of state. */
+export interface MetricSource {
+  readonly families: readonly MetricFamily[]
+  samples(): Iterable<MetricSample>
+}
+
+/** A registry's real output, for the audit: what it would tell a scraper now. */
+export interface MetricRegistry {
+  series(): Promise<readonly MetricSample[]>
+}
+
+export interface Residue {
+  /** Who it says it belongs to, such as `topic:17`. */
+  readonly owner: string
+  readonly kind: 'indexKey' | 'logChunk' | 'metricSeries' | 'actor'
+  readonly what: string
+  readonly bytes: number
+}
+
+export interface AuditReport {
+  /** True when everything that was found has a living owner. */
+  readonly clean: boolean
+  readonly residue: readonly Residue[]
+  /** Bytes of deleted topics that share extents of the log with living ones, and until when. */
+  readonly awaitingReclaim: readonly {
+    readonly owner: string
+    readonly name: string
+    readonly bytes: number
+    readonly byMs: number
+  }[]
+}
+
 /** One line per thing an operator wants to know. Fields are values, never secrets or bodies. */
 export interface Logger {
   info(fields: Readonly<Record<string, unknown>>, message: string): void

@@ -18,8 +18,7 @@ export class Group {
   readonly gate: Gate
   /** By topic id. */
   readonly subscriptions = new Map<number, Subscription>()
-  messagesOut = 0
-  bytesOut = 0
+  /** Redeliveries by cause. */
   readonly causes = new Map<DeliveryCause, number>()
   /** Unacknowledged messages that retention removed. Never silent. */
   lost = 0

@@ -305,7 +305,7 @@ export class Receiver {
   }
 
   #delivery(
-    { group }: Subscription,
+    subscription: Subscription,
     cell: DeliveriesCell,
     slot: number,
     message: StoredMessage,
@@ -314,9 +314,10 @@ export class Receiver {
     const { table } = cell.deliveries
     const attempt = table.attempt[slot] as number
     const skewMs = this.#skewMs()
-    group.messagesOut++
-    group.bytesOut += message.body.length
-    if (cause !== 'first') group.causes.set(cause, (group.causes.get(cause) ?? 0) + 1)
+    subscription.messagesOut++
+    subscription.bytesOut += message.body.length
+    const { causes } = subscription.group
+    if (cause !== 'first') causes.set(cause, (causes.get(cause) ?? 0) + 1)
     return {
       message,
       attempt,

@@ -13,6 +13,8 @@ export class Subscription {
   readonly parked: ParkedReceives
   /** Queue with which the next receive begins, so that all are served alike. */
   turn = 0
+  messagesOut = 0
+  bytesOut = 0
 
   constructor(group: Group, topic: Topic, parked: ParkedReceives) {
     this.group = group

@@ -83,6 +83,10 @@ export class ConsumeQueue implements CommitTarget {
     this.#read = deps.read
   }
 
+  get indexedFrom(): number {
+    return this.#indexedFrom
+  }
+
   get isDirty(): boolean {
     return this.#dirty.size > 0
   }

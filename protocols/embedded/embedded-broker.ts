@@ -4,6 +4,7 @@ import type { ReceiptHandle } from '../../model/delivery/receipt-handle.ts'
 import { encodeDraft, type MessageDraft } from '../../model/message/encode.ts'
 import { createMessageIds } from '../../model/message/message-id.ts'
 import type {
+  AuditReport,
   Broker,
   Clock,
   Delivery,
@@ -35,6 +36,9 @@ export interface EmbeddedParts {
   readonly clock: Clock
   readonly random: Random
   readonly host: string
+  readonly audit: () => Promise<AuditReport>
+  /** The text of `/metrics`. */
+  readonly metrics: () => Promise<string>
   /** Closed with the broker, in this order. */
   readonly owned: readonly { close(): Promise<void> }[]
 }
@@ -108,6 +112,19 @@ export class EmbeddedBroker {
   /** Messages one after the other, for ever: `for await (const message of broker.consume(…))`. */
   consume(options: ConsumeOptions): AsyncGenerator<ReceivedMessage, void, undefined> {
     return consume(this, options)
+  }
+
+  /**
+   * Walks the stores, the actors and the metric registry for anything without a living owner.
+   * Costs a read of every key; nothing waits for it.
+   */
+  audit(): Promise<AuditReport> {
+    return this.#parts.audit()
+  }
+
+  /** All metrics in Prometheus' text format, read from state at this moment. */
+  metrics(): Promise<string> {
+    return this.#parts.metrics()
   }
 
   /** What a door, such as gRPC, is opened on. */

@@ -1,6 +1,6 @@
 import { type BrokerError, type BrokerErrorCode, isBrokerError } from '../../model/errors.ts'
 import type { Logger } from '../../model/ports.ts'
-import type { Status } from './wire/common.ts'
+import { OK, type Status } from './wire/common.ts'
 
 /** The codes of `apache.rocketmq.v2.Code` that this door gives (RocketMQ gRPC 8). */
 export const codes = {
@@ -87,7 +87,7 @@ const codeNames: Readonly<Record<BrokerErrorCode, CodeName>> = {
 /** An aggregate says its code's name: clients' own suites match these texts (RocketMQ gRPC 1). */
 export const named = (name: CodeName): Status => ({ code: codes[name], message: name })
 
-export const OK: Status = named('OK')
+export { OK }
 
 /** A refusal says the sentence of its error. */
 export const refused = (error: BrokerError): Status => ({

@@ -18,11 +18,22 @@ export const resource = message<{ namespace: string; name: string }>({
 export type Resource = ValueOf<typeof resource>
 
 // message Status { Code code = 1; string message = 2; }
-export const status = message<{ code: number; message: string }>({
+const anyStatus = message<{ code: number; message: string }>({
   code: integerField(1),
   message: textField(2),
 })
-export type Status = Readonly<ValueOf<typeof status>>
+export type Status = Readonly<ValueOf<typeof anyStatus>>
+
+export const OK: Status = Object.freeze({ code: 20_000, message: 'OK' })
+const okBytes = anyStatus.encode(OK)
+
+/** Nearly every status is OK, by identity, and is written from its bytes. */
+export const status: Codec<Status> = {
+  ...anyStatus,
+  size: (value) => (value === OK ? okBytes.length : anyStatus.size(value)),
+  put: (bytes, at, value) =>
+    value === OK ? at + okBytes.copy(bytes, at) : anyStatus.put(bytes, at, value),
+}
 
 // message Address { string host = 1; int32 port = 2; }
 const address = message<{ host: string; port: number }>({

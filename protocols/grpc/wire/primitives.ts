@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer'
 import { BrokerError } from '../../../model/errors.ts'
 import { Cursor, putVarint, varintSize } from '../../../model/wire/varint.ts'
 
@@ -70,17 +69,4 @@ export const decoded = <T>(decode: (bytes: Buffer) => T, bytes: Buffer): T => {
   } catch (error) {
     throw error instanceof RangeError ? malformed(error) : error
   }
-}
-
-/**
- * Text between two positions. Refuses what is not UTF-8: proto3 parsers in Go, Java and Python
- * fail on it, so one such message would make every batch that holds it unreadable.
- */
-export const strictText = (bytes: Buffer, start: number, end: number): string => {
-  for (let at = start; at < end; at++) {
-    if ((bytes[at] as number) < 0x80) continue
-    if (!isUtf8(bytes.subarray(start, end))) throw new RangeError('text is not UTF-8')
-    return bytes.toString('utf8', start, end)
-  }
-  return start === end ? '' : bytes.toString('latin1', start, end)
 }

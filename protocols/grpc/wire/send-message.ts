@@ -1,6 +1,5 @@
 import { BrokerError } from '../../../model/errors.ts'
 import type { EncodedMessage } from '../../../model/message/message.ts'
-import { Cursor } from '../../../model/wire/varint.ts'
 import type { Status } from './common.ts'
 import { status } from './common.ts'
 import {
@@ -11,8 +10,8 @@ import {
   textField,
   type ValueOf,
 } from './fields.ts'
-import { nested, readTag } from './primitives.ts'
 import { decodeMessage } from './sent-message.ts'
+import { Walk } from './walk.ts'
 
 // message SendMessageRequest { repeated Message messages = 1; }
 export interface SendMessageRequest {
@@ -33,15 +32,17 @@ const refuse = (reason: string) => new BrokerError('MESSAGE_CORRUPTED', { reason
 export const decodeSendMessage = (bytes: Buffer, nowMs: number): SendMessageRequest => {
   const messages: EncodedMessage[] = []
   let topic = ''
-  const cursor = new Cursor(bytes)
-  while (!cursor.done) {
-    const tag = readTag(cursor)
+  const walk = new Walk(bytes)
+  while (!walk.done) {
+    const tag = walk.tag()
     if (tag !== MESSAGES) {
-      cursor.skip(tag & 7)
+      walk.skip(tag & 7)
       continue
     }
     if (messages.length >= MESSAGES_MAX) throw refuse(`more than ${MESSAGES_MAX} messages`)
-    const sent = decodeMessage(bytes, nested(cursor), nowMs)
+    const outer = walk.enter()
+    const sent = decodeMessage(walk, nowMs)
+    walk.leave(outer)
     if (messages.length === 0) topic = sent.topic
     else if (sent.topic !== topic) throw refuse('its messages go to different topics')
     messages.push(sent.message)

@@ -10,11 +10,11 @@ import {
   checkTag,
 } from '../../../model/message/rules.ts'
 import { systemField } from '../../../model/message/system-block.ts'
-import { Cursor } from '../../../model/wire/varint.ts'
 import { messageTypeNumbers } from './common.ts'
-import { nested, readInt64, readTag, strictText } from './primitives.ts'
+import { readInt64 } from './primitives.ts'
 import { BODY_ENCODING, SystemSpans } from './system-spans.ts'
 import { UserProperties } from './user-properties.ts'
+import type { Walk } from './walk.ts'
 
 // message Message { Resource topic = 1; map<string, string> user_properties = 2;
 //   SystemProperties system_properties = 3; bytes body = 4; }
@@ -64,7 +64,7 @@ interface Draft {
   readonly properties: UserProperties
 }
 
-const emptyDraft = (bytes: Buffer): Draft => ({
+const emptyDraft = (): Draft => ({
   topic: '',
   tag: '',
   keys: [],
@@ -79,19 +79,15 @@ const emptyDraft = (bytes: Buffer): Draft => ({
   bodyStart: 0,
   bodyEnd: 0,
   spans: new SystemSpans(),
-  properties: new UserProperties(bytes),
+  properties: new UserProperties(),
 })
 
-const readTopic = (bytes: Buffer, cursor: Cursor): string => {
+const readTopic = (walk: Walk): string => {
   let name = ''
-  while (!cursor.done) {
-    const tag = readTag(cursor)
-    if (tag !== RESOURCE_NAME) {
-      cursor.skip(tag & 7)
-      continue
-    }
-    const value = nested(cursor)
-    name = strictText(bytes, value.at, value.end)
+  while (walk.at < walk.end) {
+    const tag = walk.tag()
+    if (tag === RESOURCE_NAME) name = walk.text(walk.valueEnd())
+    else walk.skip(tag & 7)
   }
   return name
 }
@@ -100,13 +96,13 @@ const readTopic = (bytes: Buffer, cursor: Cursor): string => {
  * Milliseconds of a Timestamp, rounded up, so that nothing becomes due early. Checks the range
  * that parsers check.
  */
-const readTimestamp = (cursor: Cursor): number => {
+const readTimestamp = (walk: Walk): number => {
   let seconds = 0
   let nanos = 0
-  while (!cursor.done) {
-    const tag = readTag(cursor)
-    if (tag === 8) seconds = readInt64(cursor)
-    else if (tag === 16) nanos = readInt64(cursor)
+  while (walk.at < walk.end) {
+    const tag = walk.tag()
+    if (tag === 8) seconds = readInt64(walk)
+    else if (tag === 16) nanos = readInt64(walk)
     else throw new RangeError('a timestamp has an unknown field')
   }
   if (Math.abs(seconds) > TIMESTAMP_SECONDS_MAX || nanos < 0 || nanos > 999_999_999)
@@ -114,63 +110,64 @@ const readTimestamp = (cursor: Cursor): number => {
   return seconds * 1000 + Math.ceil(nanos / 1_000_000)
 }
 
-const readSeconds = (cursor: Cursor): number => {
+const readSeconds = (walk: Walk): number => {
   let seconds = 0
-  while (!cursor.done) {
-    const tag = readTag(cursor)
-    if (tag === 8) seconds = readInt64(cursor)
-    else if (tag === 16) seconds += readInt64(cursor) > 0 ? 1 : 0
-    else cursor.skip(tag & 7)
+  while (walk.at < walk.end) {
+    const tag = walk.tag()
+    if (tag === 8) seconds = readInt64(walk)
+    else if (tag === 16) seconds += readInt64(walk) > 0 ? 1 : 0
+    else walk.skip(tag & 7)
   }
   return seconds
 }
 
-const readNumber = (draft: Draft, field: number, cursor: Cursor): void => {
-  const value = readInt64(cursor)
+const readNumber = (draft: Draft, field: number, walk: Walk): void => {
+  const value = readInt64(walk)
   if (field === MESSAGE_TYPE) draft.messageType = value
   else if (field === BODY_ENCODING) draft.spans.encoding(value)
   else if (field === PRIORITY) draft.priority = true
 }
 
-const readKey = (draft: Draft, bytes: Buffer, start: number, end: number): void => {
+const readKey = (draft: Draft, walk: Walk): void => {
+  const { at: start, end } = walk
   // RocketMQ keeps keys as one text joined by spaces, so an empty key has never existed.
   if (start === end) return
   draft.textBytes += end - start
   checkPropertySizes(0, draft.textBytes)
-  const key = strictText(bytes, start, end)
+  const key = walk.text(end)
   checkKey(key)
   draft.keys.push(key)
   draft.spans.add(systemField.key, start, end)
 }
 
-/** One length-delimited field of the system properties. */
-const readValue = (draft: Draft, bytes: Buffer, field: number, value: Cursor): void => {
-  const { at: start, end } = value
+/** One length-delimited field of the system properties, which the walk has entered. */
+const readValue = (draft: Draft, field: number, walk: Walk): void => {
+  const { at: start, end } = walk
   switch (field) {
     case systemField.tag:
-      draft.tag = strictText(bytes, start, end)
+      draft.tag = walk.text(end)
       break
     case systemField.key:
-      readKey(draft, bytes, start, end)
+      readKey(draft, walk)
       return
     case systemField.messageId:
-      draft.messageId = strictText(bytes, start, end)
+      draft.messageId = walk.text(end)
       break
     case systemField.bornAt:
-      readTimestamp(value)
+      readTimestamp(walk)
       break
     case systemField.messageGroup:
-      draft.messageGroup = strictText(bytes, start, end)
+      draft.messageGroup = walk.text(end)
       break
     case systemField.bornHost:
     case systemField.traceContext:
-      strictText(bytes, start, end)
+      walk.skipText(end)
       break
     case DELIVERY_TIMESTAMP:
-      draft.deliverAtMs = readTimestamp(value)
+      draft.deliverAtMs = readTimestamp(walk)
       return
     case RECOVERY_DURATION:
-      draft.recoverySeconds = readSeconds(value)
+      draft.recoverySeconds = readSeconds(walk)
       return
     case LITE_TOPIC:
       draft.lite = true
@@ -181,12 +178,16 @@ const readValue = (draft: Draft, bytes: Buffer, field: number, value: Cursor): v
   draft.spans.add(field, start, end)
 }
 
-const readSystem = (draft: Draft, bytes: Buffer, cursor: Cursor): void => {
-  while (!cursor.done) {
-    const tag = readTag(cursor)
-    if ((tag & 7) === 2) readValue(draft, bytes, tag >>> 3, nested(cursor))
-    else if ((tag & 7) === 0) readNumber(draft, tag >>> 3, cursor)
-    else cursor.skip(tag & 7)
+const readSystem = (draft: Draft, walk: Walk): void => {
+  while (walk.at < walk.end) {
+    const tag = walk.tag()
+    if ((tag & 7) === 2) {
+      const outer = walk.enter()
+      readValue(draft, tag >>> 3, walk)
+      walk.at = walk.end
+      walk.leave(outer)
+    } else if ((tag & 7) === 0) readNumber(draft, tag >>> 3, walk)
+    else walk.skip(tag & 7)
   }
 }
 
@@ -212,26 +213,37 @@ const typeOf = (draft: Draft, nowMs: number): MessageType => {
   return 'DELAY'
 }
 
+/** Reads one field of a message whose value the walk has entered. */
+const readField = (draft: Draft, tag: number, fieldStart: number, walk: Walk): void => {
+  if (tag === USER_PROPERTIES) draft.properties.read(walk, fieldStart)
+  else if (tag === SYSTEM_PROPERTIES) readSystem(draft, walk)
+  else if (tag === TOPIC) draft.topic = readTopic(walk)
+  else if (tag === BODY) {
+    draft.bodyStart = walk.at
+    draft.bodyEnd = walk.end
+  }
+}
+
 /** Walks one message, checks it by the rules of RocketMQ gRPC 7, and encodes it for storage. */
 export const decodeMessage = (
-  bytes: Buffer,
-  cursor: Cursor,
+  walk: Walk,
   nowMs: number,
 ): { topic: string; message: EncodedMessage } => {
-  const draft = emptyDraft(bytes)
-  while (!cursor.done) {
-    const fieldStart = cursor.at
-    const tag = readTag(cursor)
-    if (tag === USER_PROPERTIES) draft.properties.read(fieldStart, nested(cursor))
-    else if (tag === SYSTEM_PROPERTIES) readSystem(draft, bytes, nested(cursor))
-    else if (tag === TOPIC) draft.topic = readTopic(bytes, nested(cursor))
-    else if (tag === BODY) {
-      const body = nested(cursor)
-      draft.bodyStart = body.at
-      draft.bodyEnd = body.end
-    } else cursor.skip(tag & 7)
+  const draft = emptyDraft()
+  while (walk.at < walk.end) {
+    const fieldStart = walk.at
+    const tag = walk.tag()
+    if ((tag & 7) !== 2) {
+      walk.skip(tag & 7)
+      continue
+    }
+    const outer = walk.enter()
+    readField(draft, tag, fieldStart, walk)
+    walk.at = walk.end
+    walk.leave(outer)
   }
-  return { topic: checkTopicName(draft.topic), message: messageOf(draft, bytes, nowMs) }
+  const topic = checkTopicName(draft.topic)
+  return { topic, message: messageOf(draft, walk.bytes, nowMs) }
 }
 
 const messageOf = (draft: Draft, bytes: Buffer, nowMs: number): EncodedMessage => {
@@ -249,7 +261,7 @@ const messageOf = (draft: Draft, bytes: Buffer, nowMs: number): EncodedMessage =
     messageGroup,
     keys,
     system: draft.spans.block(bytes),
-    properties: properties.block(),
+    properties: properties.block(bytes),
     body: bytes.subarray(draft.bodyStart, draft.bodyEnd),
   }
 }

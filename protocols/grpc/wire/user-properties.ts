@@ -1,7 +1,7 @@
 import { encodeProperties } from '../../../model/message/properties-block.ts'
 import { checkPropertyEntry, checkPropertySizes } from '../../../model/message/rules.ts'
-import { type Cursor, varintSize } from '../../../model/wire/varint.ts'
-import { nested, readTag, strictText } from './primitives.ts'
+import { varintSize } from '../../../model/wire/varint.ts'
+import { strictText, type Walk } from './walk.ts'
 
 // map<string, string> user_properties = 2, on the wire: one field 2 per entry,
 // message Entry { string key = 1; string value = 2; }
@@ -19,7 +19,6 @@ const fieldSize = (size: number): number => 1 + varintSize(size) + size
  * any other form is written anew. Values are checked on their bytes, without making texts.
  */
 export class UserProperties {
-  readonly #request: Buffer
   /** Of each entry: first byte and end of its key, first byte and end of its value. */
   readonly #spans: number[] = []
   #isRegular = true
@@ -28,77 +27,61 @@ export class UserProperties {
   count = 0
   bytes = 0
 
-  constructor(request: Buffer) {
-    this.#request = request
-  }
-
-  /** Reads an entry whose field, tag included, begins at `fieldStart`. */
-  read(fieldStart: number, entry: Cursor): void {
-    const entryStart = entry.at
+  /** Reads the entry that the walk has entered; its field, tag included, began at `fieldStart`. */
+  read(walk: Walk, fieldStart: number): void {
+    const entryStart = walk.at
     let keyStart = 0
     let keyEnd = 0
     let valueStart = 0
     let valueEnd = 0
     let isInOrder = true
-    for (let index = 0; !entry.done; index++) {
-      const tag = readTag(entry)
+    for (let index = 0; walk.at < walk.end; index++) {
+      const tag = walk.tag()
       if (tag !== (index === 0 ? KEY : VALUE)) isInOrder = false
       if (tag === KEY) {
-        const text = nested(entry)
-        keyStart = text.at
-        keyEnd = text.end
+        keyEnd = walk.valueEnd()
+        keyStart = walk.at
+        walk.at = keyEnd
       } else if (tag === VALUE) {
-        const text = nested(entry)
-        valueStart = text.at
-        valueEnd = text.end
-      } else entry.skip(tag & 7)
+        valueEnd = walk.valueEnd()
+        valueStart = walk.at
+        walk.at = valueEnd
+      } else walk.skip(tag & 7)
     }
-    const size = entry.end - entryStart
+    const size = walk.end - entryStart
     const isUsual =
       isInOrder &&
       size === fieldSize(keyEnd - keyStart) + fieldSize(valueEnd - valueStart) &&
       entryStart - fieldStart === 1 + varintSize(size)
     this.#spans.push(keyStart, keyEnd, valueStart, valueEnd)
-    this.#check(keyStart, keyEnd, valueStart, valueEnd)
-    this.#place(fieldStart, entry.end, isUsual)
+    this.#place(fieldStart, walk.end, isUsual)
+    this.#check(walk, keyStart, keyEnd, valueStart, valueEnd)
   }
 
-  block(): Buffer {
+  block(request: Buffer): Buffer {
     if (this.count === 0) return EMPTY
-    if (this.#isRegular) return this.#request.subarray(this.#start, this.#end)
+    if (this.#isRegular) return request.subarray(this.#start, this.#end)
+    const text = (span: number) =>
+      strictText(request, this.#spans[span] as number, this.#spans[span + 1] as number)
     const entries: [string, string][] = []
-    for (let at = 0; at < this.#spans.length; at += 4)
-      entries.push([this.#text(at), this.#text(at + 2)])
+    for (let at = 0; at < this.#spans.length; at += 4) entries.push([text(at), text(at + 2)])
     return encodeProperties(Object.fromEntries(entries))
   }
 
-  #text(span: number): string {
-    const [start, end] = [this.#spans[span] as number, this.#spans[span + 1] as number]
-    return strictText(this.#request, start, end)
-  }
-
-  #check(keyStart: number, keyEnd: number, valueStart: number, valueEnd: number): void {
-    this.count++
-    this.bytes += keyEnd - keyStart + (valueEnd - valueStart)
-    checkPropertySizes(this.count, this.bytes)
-    const key = strictText(this.#request, keyStart, keyEnd)
-    // Printable ASCII breaks no rule of a value; only the rest is worth a text.
-    const isPlain = this.#isPlain(valueStart, valueEnd)
-    checkPropertyEntry(key, isPlain ? '' : strictText(this.#request, valueStart, valueEnd))
-  }
-
-  #isPlain(start: number, end: number): boolean {
-    for (let at = start; at < end; at++) {
-      const byte = this.#request[at] as number
-      if (byte < 0x20 || byte > 0x7e) return false
-    }
-    return true
-  }
-
   #place(start: number, end: number, isUsual: boolean): void {
-    if (this.count === 1) this.#start = start
+    if (this.count === 0) this.#start = start
     else if (start !== this.#end) this.#isRegular = false
     if (!isUsual) this.#isRegular = false
     this.#end = end
+  }
+
+  #check(walk: Walk, keyStart: number, keyEnd: number, valueStart: number, valueEnd: number): void {
+    this.count++
+    this.bytes += keyEnd - keyStart + (valueEnd - valueStart)
+    checkPropertySizes(this.count, this.bytes)
+    const key = strictText(walk.bytes, keyStart, keyEnd)
+    // Printable ASCII breaks no rule of a value; only the rest is worth a text.
+    const isPlain = walk.isPlain(valueStart, valueEnd)
+    checkPropertyEntry(key, isPlain ? '' : strictText(walk.bytes, valueStart, valueEnd))
   }
 }
