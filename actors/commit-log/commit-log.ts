@@ -51,7 +51,7 @@ export class CommitLog {
   #isSignalled = false
   #storeAtMs = 0
   #cancelLinger: (() => void) | undefined
-  #roomWaiters: (() => void)[] = []
+  readonly #roomWaiters = new Set<() => void>()
 
   /** Says that something waits to be committed. */
   readonly signal$ = new Subject<void>()
@@ -119,9 +119,23 @@ export class CommitLog {
     return this.#admission.hasRoom(size, 'buffered')
   }
 
-  /** Resolves after the next commit, when there may be room again. */
+  /**
+   * Resolves after the next commit, when there may be room again, or when `roomWaitMs` have
+   * passed. Throws `THROTTLED` when too many wait already.
+   */
   whenRoom(): Promise<void> {
-    return new Promise((resolve) => this.#roomWaiters.push(resolve))
+    const { clock, settings } = this.#deps
+    if (this.#roomWaiters.size >= settings.roomWaitersMax)
+      throw new BrokerError('THROTTLED', { reason: 'too many wait for the disk' })
+    return new Promise((resolve) => {
+      const release = (): void => {
+        cancel()
+        this.#roomWaiters.delete(release)
+        resolve()
+      }
+      const cancel = clock.after(settings.roomWaitMs, release)
+      this.#roomWaiters.add(release)
+    })
   }
 
   /** The time to write into a message: wall clock, never decreasing along the log. */
@@ -248,6 +262,10 @@ export class CommitLog {
     this.#resettlement.begin()
     if (isDiskFull(lastError)) await place.ballast.release()
     const log = new ChunkLog(await place.openDatabase('commit-log'))
+    if (this.#mode === 'closed') {
+      await log.close()
+      throw new BrokerError('BROKER_CLOSED', {})
+    }
     this.#log = log
     const tail = await log.tail()
     if (tail.offset < this.#syncedTail.offset)
@@ -375,9 +393,7 @@ export class CommitLog {
   }
 
   #releaseRoomWaiters(): void {
-    const waiters = this.#roomWaiters
-    this.#roomWaiters = []
-    for (const release of waiters) release()
+    for (const release of this.#roomWaiters) release()
   }
 }
 

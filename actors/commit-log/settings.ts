@@ -8,6 +8,9 @@ export interface CommitLogSettings extends AdmissionLimits {
   readonly outcomeDeadlineMs: number
   /** Buffered facts wait this long for company when nothing else is written. */
   readonly bufferedLingerMs: number
+  /** Acknowledgements that find no room wait for it, so long and so many. */
+  readonly roomWaitMs: number
+  readonly roomWaitersMax: number
   readonly cacheBytes: number
   readonly backoff: Backoff
 }
@@ -19,6 +22,8 @@ export const commitLogDefaults: CommitLogSettings = {
   writeTimeoutMs: 30_000,
   outcomeDeadlineMs: 10_000,
   bufferedLingerMs: 10,
+  roomWaitMs: 2_000,
+  roomWaitersMax: 10_000,
   cacheBytes: 64 << 20,
   backoff: { msBase: 50, msMax: 5_000 },
 }

@@ -27,7 +27,7 @@ const withDoor = (
   spec: (world: World) => Promise<void>,
   options: Parameters<typeof openDoor>[0] = {},
 ): void =>
-  void Door(name, async () => {
+  Door(name, async () => {
     const opened = await openDoor(options)
     const client = new RawClient(opened.endpoint)
     try {
@@ -61,7 +61,7 @@ withDoor('answers UNIMPLEMENTED to what it does not know', async ({ client }) =>
 
 withDoor('asks for a client id on every RPC', async ({ endpoint }) => {
   for (const headers of [{}, { 'x-mq-client-id': ' ' }]) {
-    const client = new RawClient(endpoint, headers as Record<string, string>)
+    const client = new RawClient(endpoint, headers)
     for (const rpc of unaryRpcs)
       assert.is((await client.status(rpc, Buffer.alloc(0))).code, 40017, rpc)
     assert.is((await framesOf(client.receive(receiveRequest('orders')))).code, 40017)

@@ -13,7 +13,7 @@ const { AddressScheme, MessageType, Permission } = definition
 
 const endpointsOf = (host: string, port: number, scheme = AddressScheme.DOMAIN_NAME) =>
   new definition.Endpoints()
-    .setScheme(scheme as definition.AddressScheme)
+    .setScheme(scheme)
     .setAddressesList([new definition.Address().setHost(host).setPort(port)])
 
 const routeRequest = (topic: string, host = '10.0.0.1', port = 8081) =>

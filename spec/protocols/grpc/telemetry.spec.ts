@@ -9,7 +9,7 @@ import { consumerSettings, producerSettings, settingsCommand } from './support/r
 
 const Telemetry = suite('Telemetry')
 
-const { ClientType, Language } = definition
+const { AddressScheme, ClientType, Code, Language } = definition
 
 const aStream = (world: ReturnType<typeof aDoor>, about: Partial<CallContext> = {}) => {
   const said: InstanceType<typeof service.TelemetryCommand>[] = []
@@ -59,7 +59,7 @@ Telemetry('echoes the rest', () => {
   const { tell, last } = aStream(aDoor())
   const asked = producerSettings(['orders'])
     .setUserAgent(new definition.UA().setLanguage(Language.GOLANG).setVersion('5.1.4'))
-    .setAccessPoint(new definition.Endpoints().setScheme(3))
+    .setAccessPoint(new definition.Endpoints().setScheme(AddressScheme.DOMAIN_NAME))
   tell(asked)
   const told = last()?.getSettings()
   assert.equal(told?.getUserAgent()?.toObject(), asked.getUserAgent()?.toObject())
@@ -257,7 +257,7 @@ Telemetry('limits the properties of a client', () => {
 Telemetry('tolerates wrong answers and unknown commands', () => {
   const { stream, said, ends } = aStream(aDoor())
   const wrong = new service.TelemetryCommand()
-    .setStatus(new definition.Status().setCode(50100))
+    .setStatus(new definition.Status().setCode(Code.NOT_IMPLEMENTED))
     .setVerifyMessageCommand(new service.VerifyMessageCommand().setNonce('n'))
   const trace = new service.TelemetryCommand().setThreadStackTrace(
     new service.ThreadStackTrace().setThreadStackTrace('mock stack'),

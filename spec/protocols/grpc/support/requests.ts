@@ -27,17 +27,18 @@ export const receiveRequest = (
   {
     pollMs,
     expression = '*',
-    type = definition.FilterType.TAG as definition.FilterType,
+    type = definition.FilterType.TAG,
     group = 'group',
     batchSize = 32,
-    invisibleMs = 15_000 as number | 'unsaid',
+    invisibleMs = 15_000,
     autoRenew = false,
     queueId = 0,
     attemptId = '',
   }: {
     pollMs?: number | undefined
     expression?: string
-    type?: definition.FilterType
+    /** A number that is no official type is sent as it is. */
+    type?: number
     group?: string
     batchSize?: number
     invisibleMs?: number | 'unsaid'
@@ -50,7 +51,11 @@ export const receiveRequest = (
   const request = new service.ReceiveMessageRequest()
     .setGroup(resourceOf(group))
     .setMessageQueue(queue)
-    .setFilterExpression(new definition.FilterExpression().setType(type).setExpression(expression))
+    .setFilterExpression(
+      definition.FilterExpression.deserializeBinary(Uint8Array.of(8, type)).setExpression(
+        expression,
+      ),
+    )
     .setBatchSize(batchSize)
     .setAutoRenew(autoRenew)
   if (pollMs !== undefined) request.setLongPollingTimeout(durationOf(pollMs))
