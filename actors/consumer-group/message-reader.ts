@@ -17,7 +17,6 @@ export class MessageReader {
   readonly #log: CommitLog
   readonly #topic: string
   readonly #held = new Map<number, Buffer>()
-  readonly #messages = new Map<string, StoredMessage>()
   readonly #loadingUnits = new Set<string>()
   #misses = 0
 
@@ -36,14 +35,7 @@ export class MessageReader {
     const record = recordAt(chunk, unit.chunk, unit.at)
     const fact = readMessage(record.type, record.payload)
     const physicalOffset = unit.chunk + unit.at
-    const message = storedMessageOf(fact, { topic: this.#topic, physicalOffset })
-    this.#messages.set(`${fact.queueId}/${fact.queueOffset}`, message)
-    return message
-  }
-
-  /** A message that was read before. */
-  message(queueId: number, queueOffset: number): StoredMessage {
-    return this.#messages.get(`${queueId}/${queueOffset}`) as StoredMessage
+    return storedMessageOf(fact, { topic: this.#topic, physicalOffset })
   }
 
   loadUnit(queue: ConsumeQueue, offset: number, loads: Promise<unknown>[]): void {

@@ -55,6 +55,13 @@ interface Found {
   hasMore: boolean
 }
 
+interface LookInto {
+  readonly reader: MessageReader
+  readonly found: Found
+  /** What was read and may be delivered, by offset. */
+  readonly messages: Map<number, StoredMessage>
+}
+
 /** Receive, acknowledge and extend: decisions on deliveries, admitted as buffered facts. */
 export class Receiver {
   readonly #deps: ReceiverDeps
@@ -187,14 +194,14 @@ export class Receiver {
   ): void {
     this.#checkRoom()
     const cell = this.#cellFor(subscription, queue)
-    const now = this.#now()
-    this.#expire(cell, now)
+    this.#expire(cell, this.#now())
+    const messages = new Map<number, StoredMessage>()
     const plan = planReceive(
       cell.deliveries,
       {
         offsetMax: queue.offsetMax,
         isOrdered: queue.isOrdered,
-        look: (offset) => this.#lookAt(queue, offset, request, reader, found),
+        look: (offset) => this.#lookAt(queue, offset, request, { reader, found, messages }),
         groupHash: (offset) => {
           const hash = queue.groupHash(offset)
           if (hash === undefined) reader.loadUnit(queue, offset, found.loads)
@@ -215,15 +222,14 @@ export class Receiver {
       found.filteredOut = true
       this.#admit(cell, { type: 'acked', runs: plan.skipped })
     }
-    if (plan.offsets.length > 0) this.#lease(subscription, cell, request, plan, reader, found)
+    if (plan.offsets.length > 0) this.#lease(subscription, cell, request, plan, { found, messages })
   }
 
   #lookAt(
     queue: ConsumeQueue,
     offset: number,
     { filter }: ReceiveRequest,
-    reader: MessageReader,
-    found: Found,
+    { reader, found, messages }: LookInto,
   ): Look {
     const unit = queue.unit(offset)
     if (unit === undefined) {
@@ -233,7 +239,9 @@ export class Receiver {
     if (!filter.mayMatch(unit.tagsCode)) return 'skip'
     const message = reader.read(unit, found.loads)
     if (message === undefined) return 'load'
-    return filter.isAll || filter.matches(message.system) ? 'take' : 'skip'
+    if (!filter.isAll && !filter.matches(message.system)) return 'skip'
+    messages.set(offset, message)
+    return 'take'
   }
 
   #lease(
@@ -241,8 +249,7 @@ export class Receiver {
     cell: DeliveriesCell,
     request: ReceiveRequest,
     plan: ReceivePlan,
-    reader: MessageReader,
-    found: Found,
+    { found, messages }: Omit<LookInto, 'reader'>,
   ): void {
     const { deliveries } = cell
     const invisibleUntilMs = Math.ceil(this.#deps.clock.wallMs() + request.invisibleMs)
@@ -269,13 +276,7 @@ export class Receiver {
       const attempt = deliveries.table.attempt[slot] as number
       const cause = attempt === 1 ? 'first' : (causeCodes[causes[index] as number] ?? 'deadline')
       found.deliveries.push(
-        this.#delivery(
-          subscription,
-          cell,
-          slot,
-          reader.message(cell.address.queueId, offset),
-          cause,
-        ),
+        this.#delivery(subscription, cell, slot, messages.get(offset) as StoredMessage, cause),
       )
     })
   }
@@ -323,7 +324,9 @@ export class Receiver {
       attempt,
       cause,
       handle: {
-        ...cell.address,
+        topicId: cell.address.topicId,
+        groupId: cell.address.groupId,
+        queueId: cell.address.queueId,
         queueOffset: message.queueOffset,
         attempt,
         generation: table.generation[slot] as number,

@@ -1,6 +1,14 @@
-/** A cache of bytes by number, bounded in bytes; what was not used longest goes first. */
+interface Entry {
+  readonly value: Buffer
+  isUsed: boolean
+}
+
+/**
+ * A cache of bytes by number, bounded in bytes. What was used since it was last looked at gets a
+ * second chance, everything else goes in the order in which it came: a hit costs one look-up.
+ */
 export class BoundedCache {
-  readonly #entries = new Map<number, Buffer>()
+  readonly #entries = new Map<number, Entry>()
   readonly #bytesMax: number
   #bytes = 0
 
@@ -13,37 +21,41 @@ export class BoundedCache {
   }
 
   get(key: number): Buffer | undefined {
-    const value = this.#entries.get(key)
-    if (value === undefined) return undefined
-    this.#entries.delete(key)
-    this.#entries.set(key, value)
-    return value
-  }
-
-  /** As `get`, without counting as a use: for reads that go forward and do not come back. */
-  peek(key: number): Buffer | undefined {
-    return this.#entries.get(key)
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return undefined
+    entry.isUsed = true
+    return entry.value
   }
 
   set(key: number, value: Buffer): void {
     this.delete(key)
-    this.#entries.set(key, value)
+    this.#entries.set(key, { value, isUsed: false })
     this.#bytes += value.length
-    for (const oldest of this.#entries.keys()) {
-      if (this.#bytes <= this.#bytesMax || oldest === key) return
-      this.delete(oldest)
-    }
+    if (this.#bytes > this.#bytesMax) this.#evict(key)
   }
 
   delete(key: number): void {
-    const value = this.#entries.get(key)
-    if (value === undefined) return
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return
     this.#entries.delete(key)
-    this.#bytes -= value.length
+    this.#bytes -= entry.value.length
   }
 
   clear(): void {
     this.#entries.clear()
     this.#bytes = 0
+  }
+
+  /** Every entry is looked at twice at most, so this ends. */
+  #evict(newest: number): void {
+    for (const [key, entry] of this.#entries) {
+      if (this.#bytes <= this.#bytesMax) return
+      if (key === newest) continue
+      this.delete(key)
+      if (!entry.isUsed) continue
+      entry.isUsed = false
+      this.#entries.set(key, entry)
+      this.#bytes += entry.value.length
+    }
   }
 }
