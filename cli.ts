@@ -40,8 +40,6 @@ const start = async (flags: StartFlags): Promise<void> => {
   const dataDir = resolve(flags.dataDir)
   const server = await startServer({ ...flags, dataDir, logger: createLogger(flags.logLevel) })
   const { grpcAddress } = server
-  if (flags.json) print(JSON.stringify({ ready: true, grpc: grpcAddress }))
-  else for (const line of readyLines({ ...flags, dataDir, grpcAddress })) print(line)
   const stop = (): void => {
     // A second signal does not wait.
     process.once('SIGINT', () => process.exit(1)).once('SIGTERM', () => process.exit(1))
@@ -50,7 +48,10 @@ const start = async (flags: StartFlags): Promise<void> => {
       (error: unknown) => fail(error),
     )
   }
+  // Before the ready line: who reads it may stop the broker at once.
   process.once('SIGINT', stop).once('SIGTERM', stop)
+  if (flags.json) print(JSON.stringify({ ready: true, grpc: grpcAddress }))
+  else for (const line of readyLines({ ...flags, dataDir, grpcAddress })) print(line)
 }
 
 const readyLines = (flags: {

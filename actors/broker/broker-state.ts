@@ -1,4 +1,4 @@
-import { extentOf, LogSpace } from '../../machines/retention/log-space.ts'
+import { LogSpace } from '../../machines/retention/log-space.ts'
 import type { RegistryFact } from '../../model/addressing/registry-facts.ts'
 import type { DeliveriesAddress, DeliveryFact } from '../../model/delivery/facts.ts'
 import type { EndedDelivery } from '../../storage/codec/message-fact.ts'
@@ -13,6 +13,8 @@ import { Topic, type TopicDeps } from '../topic/topic.ts'
 
 export interface BrokerStateDeps extends Omit<TopicDeps, 'onGone' | 'onNews'> {
   readonly lot: ParkingLot
+  /** Bytes of log that are reclaimed together. */
+  readonly extentBytes: number
 }
 
 /**
@@ -25,10 +27,12 @@ export class BrokerState {
   readonly topicsByName = new Map<string, Topic>()
   readonly groups = new Map<number, Group>()
   readonly groupsByName = new Map<string, Group>()
-  readonly space = new LogSpace()
+  readonly space: LogSpace
   /** Of the facts about the log itself. */
-  readonly logSpan = new FactsSpan()
+  logSpan = new FactsSpan()
   nextOwnerId = 1
+  /** Of the newest message that was folded anew. */
+  storeAtMs = 0
   readonly dirtyTopics = new Set<Topic>()
   readonly dirtyGroups = new Set<Group>()
   readonly dirtyCells = new Set<DeliveriesCell>()
@@ -38,9 +42,10 @@ export class BrokerState {
 
   constructor(deps: BrokerStateDeps) {
     this.#deps = deps
+    this.space = new LogSpace(deps.extentBytes)
     this.#topicDeps = {
       ...deps,
-      onGone: (unit) => this.space.free([extentOf(unit.chunk), unit.size]),
+      onGone: (unit) => this.space.free([this.space.extentOf(unit.chunk), unit.size]),
       onNews: (topic) => this.#news.add(topic),
     }
   }
@@ -96,6 +101,12 @@ export class BrokerState {
     const topic = this.topicShell(topicId)
     if (group.status !== 'serving' || topic.status !== 'serving') return undefined
     return this.subscription(group, topic).ensureCell(queueId)
+  }
+
+  /** False for deliveries of an ended owner that somebody still holds. */
+  isOwned(cell: DeliveriesCell): boolean {
+    const { groupId, topicId, queueId } = cell.address
+    return this.groups.get(groupId)?.subscriptions.get(topicId)?.cell(queueId) === cell
   }
 
   // ——— folding at admission
@@ -168,6 +179,18 @@ export class BrokerState {
     }
   }
 
+  /** As before the first fact. */
+  reset(): void {
+    for (const topic of this.topics.values()) topic.release()
+    for (const group of this.groups.values()) group.release()
+    for (const collection of [this.topics, this.topicsByName, this.groups, this.groupsByName])
+      collection.clear()
+    for (const dirty of [this.dirtyTopics, this.dirtyGroups, this.dirtyCells]) dirty.clear()
+    this.space.restore([], [])
+    this.logSpan = new FactsSpan()
+    this.nextOwnerId = 1
+  }
+
   /** A creation that did not happen: nobody saw it, the id is simply skipped. */
   forgetTopic(topic: Topic): void {
     this.topics.delete(topic.topicId)
@@ -191,6 +214,7 @@ export class BrokerState {
           if (cell === undefined || cell.span.last < from) continue
           cell.span.last = to
           if (cell.span.anchor !== undefined && cell.span.anchor > from) cell.span.anchor = from
+          if (cell.span.first !== undefined && cell.span.first > from) cell.span.first = from
           this.dirtyCells.add(cell)
         }
   }
@@ -205,11 +229,11 @@ export class BrokerState {
     this.nextOwnerId = Math.max(this.nextOwnerId, state.topicId + 1)
     const topic = this.topicShell(state.topicId)
     if (position < topic.span.asOf) return
-    const isKnown = topic.name !== ''
-    if (!isKnown || !isCarried) topic.adopt(state)
-    if (isCarried) topic.span.restart(position)
+    topic.adopt(state)
+    // Of a tombstone every fact counts: it is forgotten when none of them is left.
+    if (isCarried && topic.status !== 'dropped') topic.span.restart(position)
     else topic.span.note(position)
-    if (topic.status === 'dropped') topic.release()
+    if (topic.status === 'dropped') this.#dropTopic(topic, state.droppedAtMs)
     else this.topicsByName.set(topic.name, topic)
     this.dirtyTopics.add(topic)
   }
@@ -218,9 +242,14 @@ export class BrokerState {
     this.nextOwnerId = Math.max(this.nextOwnerId, state.groupId + 1)
     const group = this.groupShell(state.groupId)
     if (position < group.span.asOf) return
-    if (group.name === '') group.adopt(state)
-    group.span.restart(position)
-    if (group.status !== 'dropped') this.groupsByName.set(group.name, group)
+    group.adopt(state)
+    if (group.status === 'dropped') {
+      group.span.note(position)
+      this.#dropGroup(group)
+    } else {
+      group.span.restart(position)
+      this.groupsByName.set(group.name, group)
+    }
     this.dirtyGroups.add(group)
   }
 

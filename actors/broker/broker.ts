@@ -19,6 +19,7 @@ import type { Place } from '../../storage/ports/place.ts'
 import { IndexStore } from '../checkpoint/index-store.ts'
 import { type CommitLogActor, createCommitLogActor } from '../commit-log/commit-log.actor.ts'
 import { CommitLog } from '../commit-log/commit-log.ts'
+import type { Waiter } from '../commit-log/pending-chunk.ts'
 import { DeadLetters } from '../consumer-group/dead-letters.ts'
 import type { DeliveriesCell } from '../consumer-group/deliveries-cell.ts'
 import { GroupRegistry } from '../consumer-group/group-registry.ts'
@@ -30,6 +31,7 @@ import { SessionRegistry } from '../session/session-registry.ts'
 import { BoundedCache } from '../system/bounded-cache.ts'
 import { type ActorSystemDeps, Supervision } from '../system/supervision.ts'
 import { xstateClock } from '../system/xstate-clock.ts'
+import type { Topic } from '../topic/topic.ts'
 import { TopicRegistry } from '../topic/topic-registry.ts'
 import { DiskWatch } from '../upkeep/disk-watch.ts'
 import { Upkeep } from '../upkeep/upkeep.actor.ts'
@@ -77,6 +79,7 @@ export class CoreBroker implements Broker {
     let cacheKeys = 0
     this.state = new BrokerState({
       lot: this.lot,
+      extentBytes: settings.reclaim.extentBytes,
       cache: new BoundedCache(settings.blockCacheBytes),
       cacheBase: () => CACHE_KEYS * cacheKeys++,
       readBlock: this.index.readBlock,
@@ -221,11 +224,9 @@ export class CoreBroker implements Broker {
     const { chunk, at, size } = this.log.admitMessage(place, content)
     this.state.foldAppended(topic, queue, unitOf(content, { chunk: chunk.offset, at, size }))
     chunk.touch(queue, queueOffset + 1)
-    topic.messagesIn++
-    topic.bytesIn += message.body.length
     const receipt = { messageId: message.messageId, queueId: queue.queueId, queueOffset }
     return new Promise((resolve, reject) =>
-      chunk.waiters.push({ resolve: () => resolve(receipt), reject }),
+      chunk.waiters.push(new Sender(topic, receipt, message.body.length, { resolve, reject })),
     )
   }
 
@@ -291,7 +292,7 @@ export class CoreBroker implements Broker {
     }
     this.#topics.startAll()
     this.#groups.startAll()
-    await sweepTombstones(this.state, this.index)
+    await this.index.exclusive(() => sweepTombstones(this.state, this.index))
     log.committed$.subscribe(() => this.upkeep.committed())
     this.#dispatcher.start()
     this.upkeep.start()
@@ -312,6 +313,8 @@ export class CoreBroker implements Broker {
       this.components.logger.warn({ error: String(error) }, 'closing without a checkpoint')
     }
     for (const supervision of Object.values(this.supervisions)) supervision.stop()
+    this.#topics.close()
+    this.#groups.close()
     this.#dispatcher.stop()
     this.#logActor.send({ type: 'log.close' })
     await toPromise(this.#logActor)
@@ -334,7 +337,37 @@ export class CoreBroker implements Broker {
     topic.gate.pass()
     if (handle.queueId >= topic.queues.length)
       throw new BrokerError('RECEIPT_HANDLE_INVALID', { reason: 'it names no queue of the topic' })
-    return this.state.cell(handle)
+    return this.state.subscription(group, topic).ensureCell(handle.queueId)
+  }
+}
+
+interface Answer {
+  readonly resolve: (receipt: SendReceipt) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Who waits for one message to be synced. */
+class Sender implements Waiter {
+  readonly #topic: Topic
+  readonly #receipt: SendReceipt
+  readonly #bytes: number
+  readonly #answer: Answer
+
+  constructor(topic: Topic, receipt: SendReceipt, bytes: number, answer: Answer) {
+    this.#topic = topic
+    this.#receipt = receipt
+    this.#bytes = bytes
+    this.#answer = answer
+  }
+
+  resolve(): void {
+    this.#topic.messagesIn++
+    this.#topic.bytesIn += this.#bytes
+    this.#answer.resolve(this.#receipt)
+  }
+
+  reject(error: unknown): void {
+    this.#answer.reject(error)
   }
 }
 

@@ -17,6 +17,12 @@ export interface RegistryDeps {
   readonly settings: BrokerSettings
 }
 
+/** Who waits for the end of an owner. */
+export interface EndWaiter {
+  resolve(): void
+  reject(error: unknown): void
+}
+
 /** One running change per name: whoever asks for the same meanwhile gets the same answer. */
 export class InFlight<Result> {
   readonly #running = new Map<string, Promise<Result>>()

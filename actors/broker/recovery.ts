@@ -2,7 +2,6 @@ import { BrokerError } from '../../model/errors.ts'
 import type { Clock, Logger } from '../../model/ports.ts'
 import {
   cursorKey,
-  groupDeliveriesRange,
   ownerRange,
   parseIndexKey,
   spaceKey,
@@ -49,7 +48,27 @@ export const recover = async (deps: RecoveryDeps, tail: LogTail): Promise<void> 
   const from = cursor?.offset ?? 0
   const isRebuild = cursor === undefined && tail.offset > 0
   if (isRebuild) logger.warn({ bytes: tail.offset }, 'the index is rebuilt from the commit log')
-  const skewMs = deps.clock.monotonicMs() - deps.clock.wallMs()
+  await replayLog(deps, tail, { from, isRebuild })
+  // A crash may have left chunks of stretches that are given up; a rebuild has folded them.
+  if ((await finishTrims(deps)) && isRebuild) {
+    state.reset()
+    await index.clear({})
+    await replayLog(deps, tail, { from, isRebuild })
+  }
+  dropShells(state)
+  raiseFloors(state)
+  if (isRebuild) await recount(state)
+  log.noteStoreAtMs(state.storeAtMs)
+  for (const topic of state.topics.values()) topic.isVisible = topic.status !== 'dropped'
+  for (const group of state.groups.values()) group.isVisible = group.status !== 'dropped'
+}
+
+const replayLog = async (
+  { state, log, index, clock, logger }: RecoveryDeps,
+  tail: LogTail,
+  { from, isRebuild }: { from: number; isRebuild: boolean },
+): Promise<void> => {
+  const skewMs = clock.monotonicMs() - clock.wallMs()
   const gaps: { from: number; to: number }[] = []
   let spilledAt = from
   for await (const step of log.chunks.scan(from)) {
@@ -64,10 +83,32 @@ export const recover = async (deps: RecoveryDeps, tail: LogTail): Promise<void> 
     logger.info({ done: step.offset, of: tail.offset }, 'rebuilding the index')
   }
   checkGaps(state, gaps, tail)
-  dropShells(state)
-  if (isRebuild) await recount(state)
-  for (const topic of state.topics.values()) topic.isVisible = topic.status !== 'dropped'
-  for (const group of state.groups.values()) group.isVisible = group.status !== 'dropped'
+}
+
+/** Gives back what is left of stretches that were given up. True when there was something. */
+const finishTrims = async ({ state, log }: RecoveryDeps): Promise<boolean> => {
+  const { gaps } = state.space
+  let hasTrimmed = false
+  for (let index = 0; index < gaps.length; index += 2) {
+    const from = gaps[index] as number
+    const to = gaps[index + 1] as number
+    for await (const _ of log.chunks.offsets(from, to)) {
+      hasTrimmed = true
+      break
+    }
+    if (hasTrimmed) await log.trim(from, to)
+  }
+  return hasTrimmed
+}
+
+/** What retention removed is nobody's to deliver, whatever facts were folded after it. */
+const raiseFloors = (state: BrokerState): void => {
+  for (const { subscriptions } of state.groups.values())
+    for (const { topic, cells } of subscriptions.values())
+      for (const cell of cells) {
+        const queue = cell && topic.queues[cell.address.queueId]
+        if (queue && cell.deliveries.raiseFloor(queue.offsetMin) > 0) state.dirtyCells.add(cell)
+      }
 }
 
 /** Undefined when there is none, or when it cannot belong to this log: said aloud. */
@@ -90,9 +131,10 @@ const trustedCursor = async (
   return header.epoch < cursor.epoch ? distrust('its epoch is not the chunk’s') : cursor
 }
 
-const adoptSpan = (span: FactsSpan, { asOf, anchor, last }: Span): void => {
+const adoptSpan = (span: FactsSpan, { asOf, anchor, first, last }: Span): void => {
   span.asOf = asOf
   span.anchor = anchor
+  span.first = first
   span.last = last
 }
 
@@ -100,6 +142,7 @@ const adoptSpan = (span: FactsSpan, { asOf, anchor, last }: Span): void => {
 const loadIndex = async (deps: RecoveryDeps, cursor: IndexCursor): Promise<void> => {
   const { state, index } = deps
   state.nextOwnerId = cursor.nextOwnerId
+  state.storeAtMs = cursor.storeAtMs
   const space = await index.get(spaceKey())
   if (space) {
     const { span, gaps, live } = readSpace(space)
@@ -194,14 +237,39 @@ const recount = async (state: BrokerState): Promise<void> => {
 
 /** What a crash left of owners whose end is synced: their keys, never their tombstones. */
 export const sweepTombstones = async (state: BrokerState, index: IndexStore): Promise<void> => {
-  const ranges = [
-    ...[...state.topics.values()]
-      .filter(({ status }) => status === 'dropped')
-      .map(({ topicId }) => topicQueuesRange(topicId)),
-    ...[...state.groups.values()]
-      .filter(({ status }) => status === 'dropped')
-      .map(({ groupId }) => groupDeliveriesRange(groupId)),
-  ]
-  for (const range of ranges)
-    for await (const _ of index.keys({ ...range, limit: 1 })) await index.clear(range)
+  const keys: Uint8Array[] = []
+  const ranges: { readonly gte: Buffer; readonly lt: Buffer }[] = []
+  for (let from: Buffer | undefined = ownerRange(1).gte; from; )
+    from = await sweepOwners(state, index, { from, keys, ranges })
+  if (keys.length > 0) await index.write(keys.map((key) => ({ type: 'del', key })))
+  for (const range of ranges) await index.clear(range)
 }
+
+/** Looks at keys up to the first queue block, whose owner it jumps over. */
+const sweepOwners = async (
+  state: BrokerState,
+  index: IndexStore,
+  found: {
+    readonly from: Buffer
+    readonly keys: Uint8Array[]
+    readonly ranges: { readonly gte: Buffer; readonly lt: Buffer }[]
+  },
+): Promise<Buffer | undefined> => {
+  for await (const key of index.keys({ gte: found.from })) {
+    const parsed = parseIndexKey(key)
+    if (parsed.kind === 'queueBlock') {
+      if (isGone(state.topics.get(parsed.ownerId)))
+        found.ranges.push(topicQueuesRange(parsed.ownerId))
+      return ownerRange(parsed.ownerId).lt
+    }
+    if (parsed.kind === 'topic' && !state.topics.has(parsed.ownerId)) found.keys.push(key)
+    if (parsed.kind === 'group' && !state.groups.has(parsed.ownerId)) found.keys.push(key)
+    if (parsed.kind !== 'deliveries') continue
+    const isServed = state.topics.get(parsed.topicId)?.status === 'serving'
+    if (!isServed || isGone(state.groups.get(parsed.ownerId))) found.keys.push(key)
+  }
+  return undefined
+}
+
+const isGone = (owner: { readonly status: string } | undefined): boolean =>
+  owner === undefined || owner.status === 'dropped'

@@ -8,7 +8,6 @@ import { readMessage } from '../../storage/codec/message-fact.ts'
 import { type RecordView, recordsOf } from '../../storage/codec/record.ts'
 import { readRegistryFact } from '../../storage/codec/registry-fact.ts'
 import type { Unit } from '../../storage/codec/unit-block.ts'
-import { extentOf } from '../../machines/retention/log-space.ts'
 import type { BrokerState } from './broker-state.ts'
 
 /** Folds a chunk of the log into state, as it was folded when it was admitted. */
@@ -51,10 +50,11 @@ const replayMessage = async (
   const position = chunk + record.at
   const unit = unitOf(fact, { chunk, at: record.at, size: record.size })
   if (position >= state.logSpan.asOf) {
-    if (fact.carriedFrom)
-      state.space.free([extentOf(fact.carriedFrom.chunk), fact.carriedFrom.size])
+    const { carriedFrom } = fact
+    if (carriedFrom) state.space.free([state.space.extentOf(carriedFrom.chunk), carriedFrom.size])
     state.space.add(chunk, record.size)
   }
+  state.storeAtMs = Math.max(state.storeAtMs, fact.storeAtMs)
   const topic = state.topicShell(fact.topicId)
   if (topic.status !== 'dropped' && position >= topic.span.asOf) {
     topic.ensureQueues(fact.queueId + 1)
@@ -69,4 +69,10 @@ const replayMessage = async (
 export const unitOf = (
   content: { readonly tagsCode: number; readonly groupHash: number },
   place: { readonly chunk: number; readonly at: number; readonly size: number },
-): Unit => ({ ...place, tagsCode: content.tagsCode, groupHash: content.groupHash })
+): Unit => ({
+  chunk: place.chunk,
+  at: place.at,
+  size: place.size,
+  tagsCode: content.tagsCode,
+  groupHash: content.groupHash,
+})

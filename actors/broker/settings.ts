@@ -33,7 +33,7 @@ export const brokerDefaults: BrokerSettings = {
   commitLog: commitLogDefaults,
   receiver: { unackedMax: 10_000, scanMax: 1_024 },
   parking: { perKeyMax: 1_024, totalMax: 100_000 },
-  reclaim: { carryBelow: 0.25, reclaimMs: 24 * 3_600_000 },
+  reclaim: { extentBytes: 4 << 20, carryBelow: 0.25, reclaimMs: 24 * 3_600_000 },
   upkeepRestMs: 5_000,
   checkpointBytes: 32 << 20,
   blockCacheBytes: 32 << 20,

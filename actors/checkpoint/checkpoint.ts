@@ -1,3 +1,4 @@
+import { BrokerError } from '../../model/errors.ts'
 import type { Clock } from '../../model/ports.ts'
 import {
   cursorKey,
@@ -33,6 +34,8 @@ export interface CheckpointDeps {
 
 /** What one slice wrote: undone when it did not reach the disk. */
 interface Slice {
+  /** In which its positions mean something: a log that was reopened may have lost them. */
+  readonly epoch: number
   readonly operations: Operation[]
   readonly written: (() => void)[]
   readonly lost: (() => void)[]
@@ -50,6 +53,7 @@ export const checkpoint = async ({ state, log, index, clock }: CheckpointDeps): 
   await index.open()
   const begun = { epoch: log.epoch, offset: log.chunkStart }
   const write = (slice: Slice) => writeSlice(slice, log, index)
+  const newSlice = (): Slice => ({ ...begun, operations: [], written: [], lost: [], bytes: 0 })
   let slice = newSlice()
   for (const topic of [...state.dirtyTopics]) {
     while (!isPrepared(topic)) await prepare(topic)
@@ -62,6 +66,7 @@ export const checkpoint = async ({ state, log, index, clock }: CheckpointDeps): 
   for (const group of state.dirtyGroups) {
     const span = spanAt(group.span, log.position)
     state.dirtyGroups.delete(group)
+    if (!state.groups.has(group.groupId)) continue
     slice.lost.push(() => state.dirtyGroups.add(group))
     put(slice, groupKey(group.groupId), encodeGroupRecord(span, group.state))
   }
@@ -76,22 +81,28 @@ export const checkpoint = async ({ state, log, index, clock }: CheckpointDeps): 
   const { gaps, live } = state.space
   const span = spanAt(state.logSpan, log.position)
   put(slice, spaceKey(), encodeSpace({ span, gaps, live: [...live] }))
-  put(slice, cursorKey(), encodeCursor({ ...begun, nextOwnerId: state.nextOwnerId }))
+  const cursor = { ...begun, nextOwnerId: state.nextOwnerId, storeAtMs: log.storeAtMs() }
+  put(slice, cursorKey(), encodeCursor(cursor))
   await write(slice)
 }
-
-const newSlice = (): Slice => ({ operations: [], written: [], lost: [], bytes: 0 })
 
 const put = (slice: Slice, key: Buffer, value: Buffer): void => {
   slice.operations.push({ type: 'put', key, value })
   slice.bytes += value.length
 }
 
-const spanAt = ({ anchor, last }: FactsSpan, asOf: number) => ({ asOf, anchor, last })
+const spanAt = ({ anchor, first, last }: FactsSpan, asOf: number) => ({
+  asOf,
+  anchor,
+  first,
+  last,
+})
 
 const writeSlice = async (slice: Slice, log: CommitLog, index: IndexStore): Promise<void> => {
   try {
     await log.flush()
+    if (log.epoch !== slice.epoch)
+      throw new BrokerError('STORE_UNAVAILABLE', { store: 'CommitLog', operation: 'write' })
     if (slice.operations.length > 0) await index.write(slice.operations)
   } catch (error) {
     for (const undo of slice.lost) undo()
@@ -131,7 +142,7 @@ const sliceCell = (
   cell: DeliveriesCell,
   { position, skewMs }: { position: number; skewMs: number },
 ): void => {
-  if (!state.dirtyCells.delete(cell)) return
+  if (!state.dirtyCells.delete(cell) || !state.isOwned(cell)) return
   slice.lost.push(() => state.dirtyCells.add(cell))
   const { groupId, topicId, queueId } = cell.address
   const record = encodeDeliveriesRecord(

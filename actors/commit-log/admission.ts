@@ -4,7 +4,13 @@ import type { LogTail } from '../../storage/log/chunk-log.ts'
 import { PendingChunk } from './pending-chunk.ts'
 
 /** Who may fill how much of the admission buffer (house: section 2, bounds). */
-export const shares = { durable: 0.75, buffered: 0.95, freeing: 1 } as const
+export const shares = {
+  durable: 0.75,
+  buffered: 0.95,
+  freeing: 1,
+  /** What a reopened log writes first: its probe, and what was admitted before. */
+  recovering: Number.POSITIVE_INFINITY,
+} as const
 export type Share = keyof typeof shares
 
 export interface AdmissionLimits {
@@ -16,6 +22,8 @@ export interface AdmissionLimits {
 }
 
 const SLAB_BYTES = 1 << 20
+/** Chunks that are worth two commits. */
+const HALVED_FROM = 4
 
 /**
  * The one admission point: a fact's place in the log is decided here, in the same turn in
@@ -31,7 +39,7 @@ export class Admission {
   #slabUsed = 0
   #open: PendingChunk | undefined
   #waiting: PendingChunk[] = []
-  #inFlight: PendingChunk[] = []
+  #inFlight: readonly PendingChunk[] = []
   #outstandingBytes = 0
   #nextOffset = 0
   #epoch = 0
@@ -99,11 +107,17 @@ export class Admission {
     return { chunk, at }
   }
 
-  /** The next group commit, sealed in order; undefined when nothing waits. */
+  /**
+   * The next group commit, sealed in order; undefined when nothing waits. Of much it takes half:
+   * senders that were answered together send again together, and would else wait for a disk
+   * that waits for them. So one half is written while the other is answered.
+   */
   take(): readonly PendingChunk[] | undefined {
     if (this.#waiting.length < this.#limits.commitChunksMax) this.#close()
-    if (this.#waiting.length === 0) return undefined
-    const batch = this.#waiting.splice(0, this.#limits.commitChunksMax)
+    const count = this.#waiting.length
+    if (count === 0) return undefined
+    const size = count < HALVED_FROM ? count : Math.ceil(count / 2)
+    const batch = this.#waiting.splice(0, Math.min(size, this.#limits.commitChunksMax))
     for (const chunk of batch) this.#seal(chunk)
     this.#inFlight = batch
     return batch
@@ -111,18 +125,25 @@ export class Admission {
 
   /** The batch on its way is on disk. */
   synced(batch: readonly PendingChunk[]): void {
-    this.#inFlight = []
-    for (const chunk of batch) this.#outstandingBytes -= chunk.used - CHUNK_HEADER_BYTES
+    if (this.#inFlight === batch) this.#inFlight = []
+    this.released(batch)
   }
 
-  /** Hands over everything that is not synced, in order, and begins anew at the next `start`. */
-  abandon(): { readonly inFlight: PendingChunk[]; readonly waiting: PendingChunk[] } {
+  /**
+   * Hands over everything that is not synced, in order, and begins anew at the next `start`. The
+   * bytes stay counted until they are `released`, so a log that refuses for long stays bounded.
+   */
+  abandon(): { readonly inFlight: readonly PendingChunk[]; readonly waiting: PendingChunk[] } {
     this.#close()
     const abandoned = { inFlight: this.#inFlight, waiting: this.#waiting }
     this.#inFlight = []
     this.#waiting = []
-    this.#outstandingBytes = 0
     return abandoned
+  }
+
+  /** What was handed over is settled. */
+  released(chunks: readonly PendingChunk[]): void {
+    for (const chunk of chunks) this.#outstandingBytes -= chunk.used - CHUNK_HEADER_BYTES
   }
 
   #seal(chunk: PendingChunk): void {

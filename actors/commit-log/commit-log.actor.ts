@@ -43,10 +43,17 @@ export const commitLogLogic = ({ log, logger, recover }: CommitLogActorDeps) => 
         const running = log.signal$
           .pipe(groupCommit({ take: log.take, write: log.write }))
           .subscribe({
-            next: ({ type }) => sendBack({ type: `commit.${type}` }),
+            next: ({ type, batch }) => {
+              if (type === 'synced') log.applySynced(batch)
+              sendBack({ type: `commit.${type}` })
+            },
             error: (error: unknown) => sendBack({ type: 'commit.failed', error }),
           })
-        return () => running.unsubscribe()
+        const broken = log.broken$.subscribe((error) => sendBack({ type: 'commit.failed', error }))
+        return () => {
+          running.unsubscribe()
+          broken.unsubscribe()
+        }
       }),
       closeHandle: fromPromise(() => log.closeHandle()),
       reopenStore: fromPromise(async () => {

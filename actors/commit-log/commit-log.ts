@@ -10,6 +10,7 @@ import {
   putMessage,
 } from '../../storage/codec/message-fact.ts'
 import { ChunkLog, type LogTail } from '../../storage/log/chunk-log.ts'
+import type { Database } from '../../storage/ports/database.ts'
 import type { Place } from '../../storage/ports/place.ts'
 import { BoundedCache } from '../system/bounded-cache.ts'
 import { Admission, type Share } from './admission.ts'
@@ -48,6 +49,12 @@ export class CommitLog {
   #mode: LogMode = 'opening'
   #syncedTail: LogTail = { offset: 0, lastOffset: 0, lastChecksum: 0, epoch: 0 }
   #writing: Promise<void> | undefined
+  /** On disk, and not announced yet. */
+  #written: readonly PendingChunk[] | undefined
+  #reopening: Promise<void> | undefined
+  #closingHandle: Promise<void> = Promise.resolve()
+  #isDraining = false
+  #brokenLog: ChunkLog | undefined
   #isSignalled = false
   #storeAtMs = 0
   #cancelLinger: (() => void) | undefined
@@ -57,6 +64,8 @@ export class CommitLog {
   readonly signal$ = new Subject<void>()
   /** Batches in the order in which they became visible. */
   readonly committed$ = new Subject<readonly PendingChunk[]>()
+  /** A write outside the commit loop failed: the handle is dead as after any other. */
+  readonly broken$ = new Subject<unknown>()
   /** Buffered facts of `[from, …)` were admitted anew, now up to `to`. */
   onResettled: ((moved: { from: number; to: number }) => void) | undefined
   /** When the oldest unsynced fact was admitted, monotonic; undefined while all is synced. */
@@ -222,15 +231,15 @@ export class CommitLog {
   // ——— what the chart runs
 
   async open(): Promise<LogTail> {
-    this.#log = new ChunkLog(await this.#deps.place.openDatabase('commit-log'))
+    this.#log = new ChunkLog(await this.#openDatabase())
     this.#syncedTail = await this.#log.tail()
     return this.#syncedTail
   }
 
   /** Begins an epoch: a synced probe proves the store, and makes the epoch durable. */
   async begin(): Promise<void> {
-    const batch = this.#startEpoch()
-    if (batch) await this.#write(batch)
+    await this.#writeAndApply(this.#startEpoch())
+    this.#restoreBallast()
   }
 
   setMode(mode: LogMode): void {
@@ -250,22 +259,59 @@ export class CommitLog {
     return this.#writing
   }
 
-  async closeHandle(): Promise<void> {
+  /** A batch is on disk: what it holds becomes visible, and the answers go out. */
+  applySynced(batch: readonly PendingChunk[]): void {
+    const last = batch.at(-1)
+    if (last?.sealed === undefined) return
+    if (this.#written === batch) this.#written = undefined
+    this.#admission.synced(batch)
+    this.#syncedTail = {
+      offset: last.offset + last.used,
+      lastOffset: last.offset,
+      lastChecksum: last.sealed.checksum,
+      epoch: this.#admission.epoch,
+    }
+    this.unsyncedSinceMs = this.#admission.hasWork ? this.#deps.clock.monotonicMs() : undefined
+    for (const chunk of batch) {
+      this.#cacheChunk(chunk)
+      chunk.becomeVisible()
+    }
+    this.#releaseRoomWaiters()
+    this.committed$.next(batch)
+  }
+
+  /** Resolves when no handle is open. */
+  closeHandle(): Promise<void> {
     const log = this.#log
     this.#log = undefined
-    await log?.close()
+    if (log) this.#closingHandle = log.close()
+    return this.#closingHandle
+  }
+
+  /** Gives the space of `[from, to)` back. */
+  async trim(from: number, to: number): Promise<void> {
+    const log = this.chunks
+    try {
+      await log.trim(from, to)
+    } catch (error) {
+      this.#brokenLog = log
+      this.broken$.next(error)
+      throw error
+    }
   }
 
   /** After a failed write: reopens, settles what was under way, and proves the store by a probe. */
-  async reopen(lastError: unknown): Promise<void> {
-    const { place } = this.#deps
+  reopen(lastError: unknown): Promise<void> {
+    this.#reopening = this.#reopen(lastError).finally(() => {
+      this.#reopening = undefined
+    })
+    return this.#reopening
+  }
+
+  async #reopen(lastError: unknown): Promise<void> {
     this.#resettlement.begin()
-    if (isDiskFull(lastError)) await place.ballast.release()
-    const log = new ChunkLog(await place.openDatabase('commit-log'))
-    if (this.#mode === 'closed') {
-      await log.close()
-      throw new BrokerError('BROKER_CLOSED', {})
-    }
+    if (isDiskFull(lastError)) await this.#deps.place.ballast.release()
+    const log = new ChunkLog(await this.#openDatabase())
     this.#log = log
     const tail = await log.tail()
     if (tail.offset < this.#syncedTail.offset)
@@ -275,6 +321,7 @@ export class CommitLog {
         reason: `the log ends here, but ${this.#syncedTail.offset} was acknowledged`,
       })
     const outcome = await this.#resettlement.compare(log)
+    if (this.#isDraining) throw new BrokerError('BROKER_CLOSED', {})
     // One turn from here on: what is held, what is settled and the new epoch have one order.
     this.#resettlement.begin()
     this.#syncedTail = tail
@@ -283,16 +330,19 @@ export class CommitLog {
     this.#resettlement.finish(outcome)
     this.onResettled?.({ from: tail.offset, to: this.position })
     this.committed$.next(outcome.present)
-    if (probe) await this.#write(probe)
-    void place.ballast.restore()
+    await this.#writeAndApply(probe)
+    this.#restoreBallast()
   }
 
   /** Commits what is left, then closes. Whoever still waits is told. */
   async drain(): Promise<void> {
+    this.#isDraining = true
+    await this.#reopening?.catch(() => {})
     try {
       await this.#writing
+      if (this.#written) this.applySynced(this.#written)
       for (let batch = this.take(); batch && this.#log; batch = this.take())
-        await this.#write(batch)
+        await this.#writeAndApply(batch)
     } finally {
       this.#mode = 'closed'
       this.#cancelLinger?.()
@@ -300,6 +350,7 @@ export class CommitLog {
       this.#releaseRoomWaiters()
       this.signal$.complete()
       this.committed$.complete()
+      this.broken$.complete()
       this.#cache.clear()
       await this.closeHandle()
     }
@@ -312,7 +363,7 @@ export class CommitLog {
     const epoch = this.#syncedTail.epoch + 1
     this.#admission.start(this.#syncedTail, epoch)
     const wallMs = Math.floor(clock.wallMs())
-    this.#admitRecord(encodeRegistryFact({ type: 'logOpened', epoch, wallMs }), 'freeing')
+    this.#admitRecord(encodeRegistryFact({ type: 'logOpened', epoch, wallMs }), 'recovering')
     return this.#admission.take()
   }
 
@@ -336,31 +387,22 @@ export class CommitLog {
       )
     })
     const sealed = batch.flatMap(({ sealed }) => sealed ?? [])
+    const log = this.chunks
     try {
-      await Promise.race([this.chunks.write(sealed), timeout])
+      await Promise.race([log.write(sealed), timeout])
     } finally {
       cancelTimeout()
     }
-    this.#applySynced(batch)
+    // Acknowledged behind a write that failed: its next opening will not find it.
+    if (log === this.#brokenLog)
+      throw new BrokerError('STORE_UNAVAILABLE', { store: 'CommitLog', operation: 'sync' })
+    this.#written = batch
   }
 
-  #applySynced(batch: readonly PendingChunk[]): void {
-    const last = batch.at(-1)
-    if (last?.sealed === undefined) return
-    this.#admission.synced(batch)
-    this.#syncedTail = {
-      offset: last.offset + last.used,
-      lastOffset: last.offset,
-      lastChecksum: last.sealed.checksum,
-      epoch: this.#admission.epoch,
-    }
-    this.unsyncedSinceMs = this.#admission.hasWork ? this.#deps.clock.monotonicMs() : undefined
-    for (const chunk of batch) {
-      this.#cacheChunk(chunk)
-      chunk.becomeVisible()
-    }
-    this.#releaseRoomWaiters()
-    this.committed$.next(batch)
+  async #writeAndApply(batch: readonly PendingChunk[] | undefined): Promise<void> {
+    if (batch === undefined) return
+    await this.#write(batch)
+    this.applySynced(batch)
   }
 
   #cacheChunk(chunk: PendingChunk): void {
@@ -390,6 +432,27 @@ export class CommitLog {
       this.#cancelLinger = undefined
       this.#signal()
     })
+  }
+
+  /** On a full disk LevelDB needs the room of the ballast to open. */
+  async #openDatabase(): Promise<Database> {
+    const { place } = this.#deps
+    try {
+      return await place.openDatabase('commit-log')
+    } catch (error) {
+      if (!isDiskFull(error)) throw error
+      await place.ballast.release()
+      return place.openDatabase('commit-log')
+    }
+  }
+
+  #restoreBallast(): void {
+    const { place, logger } = this.#deps
+    place.ballast
+      .restore()
+      .catch((error: unknown) =>
+        logger.warn({ error: String(error) }, 'the ballast could not be restored'),
+      )
   }
 
   #releaseRoomWaiters(): void {

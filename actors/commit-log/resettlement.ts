@@ -70,6 +70,7 @@ export class Resettlement {
     const abandoned = [...gone, ...this.#waiting]
     this.#inFlight = []
     this.#waiting = []
+    this.#admission.released([...present, ...abandoned])
     for (const chunk of present) chunk.becomeVisible()
     for (const chunk of abandoned.toReversed()) chunk.becomeGone(notWritten())
     let readmitted = 0
@@ -85,7 +86,8 @@ export class Resettlement {
     for (const chunk of this.#inFlight)
       chunk.settle(new BrokerError('OUTCOME_UNKNOWN', { waitedMs: 0 }))
     const { inFlight, waiting } = this.#admission.abandon()
-    for (const chunk of [...inFlight, ...waiting]) chunk.settle(error)
+    for (const chunk of inFlight) chunk.settle(new BrokerError('OUTCOME_UNKNOWN', { waitedMs: 0 }))
+    for (const chunk of waiting) chunk.settle(error)
   }
 
   #readmit(chunk: PendingChunk): number {
@@ -99,7 +101,7 @@ export class Resettlement {
   }
 
   #copy(from: PendingChunk, record: RecordView): void {
-    const { chunk, at } = this.#admission.reserve(record.size, 'freeing')
+    const { chunk, at } = this.#admission.reserve(record.size, 'recovering')
     from.bytes.copy(chunk.region, at, record.at, record.at + record.size)
   }
 }

@@ -7,16 +7,26 @@ import type { RegistryFact } from '../../model/addressing/registry-facts.ts'
 import { BrokerError } from '../../model/errors.ts'
 import type { GroupDescription, GroupProgress, Groups, GroupSummary } from '../../model/ports.ts'
 import { encodeRegistryFact } from '../../storage/codec/registry-fact.ts'
-import { InFlight, nextOwnerId, type RegistryDeps, tooMany } from '../broker/owners.ts'
+import {
+  type EndWaiter,
+  InFlight,
+  nextOwnerId,
+  type RegistryDeps,
+  tooMany,
+} from '../broker/owners.ts'
+import type { Consequence } from '../commit-log/pending-chunk.ts'
 import type { Group } from './group.ts'
 import { groupAddress, groupLogic } from './group.actor.ts'
+
+const notEnded = () =>
+  new BrokerError('STORE_UNAVAILABLE', { store: 'CommitLog', operation: 'write' })
 
 /** Consumer groups by name; created on first use. */
 export class GroupRegistry implements Groups {
   readonly #deps: RegistryDeps
   readonly #creating = new InFlight<Group>()
   readonly #ending = new Map<string, Promise<void>>()
-  readonly #endWaiters = new Map<string, () => void>()
+  readonly #endWaiters = new Map<string, EndWaiter>()
 
   constructor(deps: RegistryDeps) {
     this.#deps = deps
@@ -36,9 +46,14 @@ export class GroupRegistry implements Groups {
     const group = this.get(name)
     const settings = groupSettingsOf(name, { ...group.settings, ...options })
     const before = group.settings
-    await this.#commit({ type: 'groupUpdated', groupId: group.groupId, settings }, () => {
-      group.settings = before
-    })
+    await this.#commit(
+      { type: 'groupUpdated', groupId: group.groupId, settings },
+      {
+        gone: () => {
+          group.settings = before
+        },
+      },
+    )
     return this.describe(name)
   }
 
@@ -80,8 +95,14 @@ export class GroupRegistry implements Groups {
 
   ended(groupId: number): void {
     const address = groupAddress(groupId)
-    this.#endWaiters.get(address)?.()
+    this.#endWaiters.get(address)?.resolve()
     this.#endWaiters.delete(address)
+  }
+
+  /** The broker closes: an ending goes on at the next start. */
+  close(): void {
+    for (const { reject } of this.#endWaiters.values()) reject(new BrokerError('BROKER_CLOSED', {}))
+    this.#endWaiters.clear()
   }
 
   async #create(name: string, settings: GroupSettings): Promise<Group> {
@@ -108,24 +129,27 @@ export class GroupRegistry implements Groups {
 
   async #end(group: Group): Promise<void> {
     const address = groupAddress(group.groupId)
-    const ended = new Promise<void>((resolve) => this.#endWaiters.set(address, resolve))
-    if (group.status === 'serving') {
-      try {
-        await this.#commit({ type: 'groupEnded', groupId: group.groupId }, () => {
-          group.status = 'serving'
-        })
-      } catch (error) {
-        this.#endWaiters.delete(address)
-        throw error
-      }
-      this.#deps.supervision.send(address, { type: 'group.end' })
-    }
+    const ended = new Promise<void>((resolve, reject) =>
+      this.#endWaiters.set(address, { resolve, reject }),
+    )
+    ended.catch(() => {})
+    if (group.status === 'serving')
+      await this.#commit(
+        { type: 'groupEnded', groupId: group.groupId },
+        {
+          synced: () => this.#deps.supervision.send(address, { type: 'group.end' }),
+          gone: () => {
+            group.status = 'serving'
+            this.#endWaiters.get(address)?.reject(notEnded())
+          },
+        },
+      )
     await ended
   }
 
-  async #commit(fact: RegistryFact, undo: () => void): Promise<void> {
+  async #commit(fact: RegistryFact, consequence: Consequence): Promise<void> {
     const { state, log } = this.#deps
-    const admitted = log.admitFact(encodeRegistryFact(fact), 'freeing', { gone: undo })
+    const admitted = log.admitFact(encodeRegistryFact(fact), 'freeing', consequence)
     state.foldRegistry(fact, admitted.chunk.offset + admitted.at)
     await log.whenSynced(admitted)
   }

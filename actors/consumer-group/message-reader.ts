@@ -18,7 +18,8 @@ export class MessageReader {
   readonly #topic: string
   readonly #held = new Map<number, Buffer>()
   readonly #loadingUnits = new Set<string>()
-  #misses = 0
+  readonly #loading = new Map<number, Promise<void>>()
+  readonly #misses = new Map<number, number>()
 
   constructor(log: CommitLog, topic: string) {
     this.#log = log
@@ -29,7 +30,7 @@ export class MessageReader {
   read(unit: Unit, loads: Promise<unknown>[]): StoredMessage | undefined {
     const chunk = this.#log.cached(unit.chunk) ?? this.#held.get(unit.chunk)
     if (chunk === undefined) {
-      loads.push(this.#load(unit.chunk))
+      loads.push(this.#loadOnce(unit.chunk))
       return undefined
     }
     const record = recordAt(chunk, unit.chunk, unit.at)
@@ -45,6 +46,14 @@ export class MessageReader {
     loads.push(queue.load(offset))
   }
 
+  #loadOnce(offset: number): Promise<void> {
+    const running = this.#loading.get(offset)
+    if (running) return running
+    const loading = this.#load(offset).finally(() => this.#loading.delete(offset))
+    this.#loading.set(offset, loading)
+    return loading
+  }
+
   async #load(offset: number): Promise<void> {
     const chunk = await this.#log.load(offset)
     if (chunk) {
@@ -52,7 +61,9 @@ export class MessageReader {
       return
     }
     // Reclaimed while we looked: the unit points elsewhere by now. If it does not, it is lost.
-    if (++this.#misses > MISSES_MAX)
+    const misses = (this.#misses.get(offset) ?? 0) + 1
+    this.#misses.set(offset, misses)
+    if (misses > MISSES_MAX)
       throw new BrokerError('CORRUPT', {
         store: 'CommitLog',
         position: offset,

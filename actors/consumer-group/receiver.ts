@@ -45,8 +45,10 @@ export interface ReceiverDeps {
 
 /** Rounds of loading for one look before the caller is told to come again. */
 const LOAD_ROUNDS_MAX = 16
+/** Upper bound of what one acknowledgement takes in the log. */
+const FACT_BYTES = 64
 /** Upper bound of what one queue's facts of a receive take in the log. */
-const FACT_BYTES = 512
+const RECEIVE_BYTES = 8 << 10
 
 interface Found {
   readonly deliveries: Delivery[]
@@ -72,34 +74,20 @@ export class Receiver {
 
   /** Takes what is there, or waits for it. Never answers early, and always in the end. */
   async receive(subscription: Subscription, request: ReceiveRequest): Promise<ReceiveResult> {
-    const { clock } = this.#deps
-    const untilMs = clock.monotonicMs() + request.waitMs
-    let filteredOut = false
-    for (;;) {
-      const found = await this.#look(subscription, request)
-      filteredOut ||= found.filteredOut
-      if (found.deliveries.length > 0) {
-        subscription.parked.wake()
-        if (request.signal?.aborted) return this.#giveBack(found.deliveries)
-        return { deliveries: found.deliveries, filteredOut: false }
-      }
-      if (!request.filter.isAll || request.signal?.aborted) subscription.parked.wake()
-      const leftMs = untilMs - clock.monotonicMs()
-      if (leftMs <= 0 || request.signal?.aborted) return { deliveries: [], filteredOut }
-      if (found.hasMore) {
-        // A selective filter goes on in later turns, so that it cannot hold up everybody else.
-        await new Promise<void>((resolve) => clock.soon(resolve))
-        continue
-      }
-      const parking = subscription.parked.park(leftMs, request.signal)
-      subscription.parked.wakeAt(subscription.deadlineMin)
-      if ((await parking) !== 'woken') return { deliveries: [], filteredOut }
+    try {
+      return await this.#receive(subscription, request)
+    } catch (error) {
+      // It may have been woken for a message that is still there for somebody else.
+      subscription.parked.wake()
+      throw error
     }
   }
 
   async ack(cell: DeliveriesCell, handle: ReceiptHandle): Promise<void> {
     await this.#room()
-    const fact = decideAck(cell.deliveries, handle, this.#now())
+    const now = this.#now()
+    this.#expire(cell, now)
+    const fact = decideAck(cell.deliveries, handle, now)
     if (fact === undefined) return
     const wasFull = cell.deliveries.unacked >= this.#deps.limits.unackedMax
     this.#admit(cell, fact)
@@ -112,7 +100,9 @@ export class Receiver {
     extension: Extension,
   ): Promise<ReceiptHandle> {
     await this.#room()
-    const fact = decideExtend(cell.deliveries, handle, extension, this.#now())
+    const now = this.#now()
+    this.#expire(cell, now)
+    const fact = decideExtend(cell.deliveries, handle, extension, now)
     this.#admit(cell, fact)
     this.#subscriptionOf(cell)?.parked.wakeAt(cell.deliveries.deadlineMin)
     const { generation, invisibleUntilMs } = fact
@@ -121,7 +111,9 @@ export class Receiver {
 
   /** The slot that a handle names; -1 when the message is acknowledged. Throws when it is late. */
   held(cell: DeliveriesCell, handle: ReceiptHandle): number {
-    return heldSlot(cell.deliveries, handle, this.#now())
+    const now = this.#now()
+    this.#expire(cell, now)
+    return heldSlot(cell.deliveries, handle, now)
   }
 
   /** Leases that the session renewed become visible within a second. */
@@ -137,7 +129,7 @@ export class Receiver {
           if (table.autoRenew[slot] === 1) lost.push(slot)
         })
         for (const slot of lost)
-          this.#admit(cell, this.#extendedFact(cell, slot, now.wallMs + invisibleMs, 'sessionLost'))
+          this.#note(cell, this.#extendedFact(cell, slot, now.wallMs + invisibleMs, 'sessionLost'))
         subscription.parked.wakeAt(cell.deliveries.deadlineMin)
       }
     }
@@ -145,25 +137,52 @@ export class Receiver {
 
   // ——— looking
 
-  async #look(subscription: Subscription, request: ReceiveRequest): Promise<Found> {
-    const reader = new MessageReader(this.#deps.log, subscription.topic.name)
-    for (let round = 0; round < LOAD_ROUNDS_MAX; round++) {
-      subscription.topic.gate.pass()
-      subscription.group.gate.pass()
-      const found = this.#lookOnce(subscription, request, reader)
-      if (found.deliveries.length === 0 && found.loads.length > 0) {
+  async #receive(subscription: Subscription, request: ReceiveRequest): Promise<ReceiveResult> {
+    const { clock } = this.#deps
+    const untilMs = clock.monotonicMs() + request.waitMs
+    let reader = this.#reader(subscription)
+    let rounds = 0
+    let filteredOut = false
+    for (;;) {
+      // Looking and parking are one turn, so that nothing becomes visible in between.
+      const found = this.#look(subscription, request, reader)
+      filteredOut ||= found.filteredOut
+      if (found.deliveries.length > 0) {
+        // What was taken is delivered; loads of further queues only warm the cache.
+        void Promise.allSettled(found.loads)
+        subscription.parked.wake()
+        if (request.signal?.aborted) return this.#giveBack(subscription, found.deliveries)
+        return { deliveries: found.deliveries, filteredOut: false }
+      }
+      if (found.loads.length > 0) {
         await Promise.all(found.loads)
+        if (++rounds < LOAD_ROUNDS_MAX) continue
+        throw new BrokerError('THROTTLED', { reason: 'messages are being loaded, come again' })
+      }
+      rounds = 0
+      reader = this.#reader(subscription)
+      if (!request.filter.isAll || request.signal?.aborted) subscription.parked.wake()
+      const leftMs = untilMs - clock.monotonicMs()
+      if (leftMs <= 0 || request.signal?.aborted) return { deliveries: [], filteredOut }
+      if (found.hasMore) {
+        // A selective filter goes on in later turns, so that it cannot hold up everybody else.
+        await new Promise<void>((resolve) => clock.soon(resolve))
         continue
       }
-      // What was taken is delivered; loads of further queues only warm the cache.
-      void Promise.allSettled(found.loads)
-      return found
+      const parking = subscription.parked.park(leftMs, request.signal)
+      subscription.parked.wakeAt(subscription.deadlineMin)
+      if ((await parking) !== 'woken') return { deliveries: [], filteredOut }
     }
-    throw new BrokerError('THROTTLED', { reason: 'messages are being loaded, come again' })
+  }
+
+  #reader({ topic }: Subscription): MessageReader {
+    return new MessageReader(this.#deps.log, topic.name)
   }
 
   /** One turn: everything decided here is decided on one state. */
-  #lookOnce(subscription: Subscription, request: ReceiveRequest, reader: MessageReader): Found {
+  #look(subscription: Subscription, request: ReceiveRequest, reader: MessageReader): Found {
+    subscription.topic.gate.pass()
+    subscription.group.gate.pass()
     const found: Found = { deliveries: [], loads: [], filteredOut: false, hasMore: false }
     if (request.attemptId !== undefined)
       this.#repeat(subscription, request.attemptId, reader, found)
@@ -173,6 +192,8 @@ export class Receiver {
     for (let step = 0; step < queues.length; step++) {
       const queue = queues[(first + step) % queues.length] as ConsumeQueue
       if (!this.#mayHave(subscription, queue)) continue
+      // Nothing may fail behind the first lease: its messages would be hidden, not delivered.
+      if (found.deliveries.length > 0 && !this.#deps.log.hasRoom(RECEIVE_BYTES)) break
       this.#takeFrom(subscription, queue, request, reader, found)
       if (found.loads.length > 0 || found.deliveries.length >= request.batchMax) break
     }
@@ -353,8 +374,7 @@ export class Receiver {
       return now.monotonicMs + deliveryLimits.autoRenewInvisibleMs
     })
     const untilMs = now.wallMs + deliveryLimits.autoRenewInvisibleMs
-    for (const slot of renewed)
-      this.#admit(cell, this.#extendedFact(cell, slot, untilMs, 'renewed'))
+    for (const slot of renewed) this.#note(cell, this.#extendedFact(cell, slot, untilMs, 'renewed'))
   }
 
   #extendedFact(
@@ -378,8 +398,7 @@ export class Receiver {
     const known = subscription.cell(queue.queueId)
     if (known) return known
     const cell = subscription.ensureCell(queue.queueId)
-    if (queue.offsetMin > 0)
-      this.#admit(cell, { type: 'carried', next: queue.offsetMin, unacked: [] })
+    if (queue.offsetMin > 0) this.#admit(cell, { type: 'acked', runs: [0, queue.offsetMin] })
     return cell
   }
 
@@ -400,14 +419,21 @@ export class Receiver {
     })
   }
 
+  /** As `admit`, but believed without a place in the log when there is none: nobody asked for it. */
+  #note(cell: DeliveriesCell, fact: DeliveryFact): void {
+    const { log } = this.#deps
+    if (log.mode !== 'closed' && log.hasRoom(FACT_BYTES)) this.#admit(cell, fact)
+    else cell.deliveries.fold(fact, { skewMs: this.#skewMs(), session: 0 })
+  }
+
   /** Messages that were leased for a call that is gone are visible at once. */
-  #giveBack(deliveries: readonly Delivery[]): ReceiveResult {
+  #giveBack(subscription: Subscription, deliveries: readonly Delivery[]): ReceiveResult {
     for (const { handle } of deliveries) {
-      const cell = this.#deps.state.cell(handle)
+      const cell = subscription.cell(handle.queueId)
       if (cell === undefined) continue
       const extension = { invisibleMs: 0, cause: 'negativeAck' } as const
-      this.#admit(cell, decideExtend(cell.deliveries, handle, extension, this.#now()))
-      this.#subscriptionOf(cell)?.parked.wakeAt(cell.deliveries.deadlineMin)
+      this.#note(cell, decideExtend(cell.deliveries, handle, extension, this.#now()))
+      subscription.parked.wakeAt(cell.deliveries.deadlineMin)
     }
     return { deliveries: [], filteredOut: false }
   }
@@ -427,7 +453,7 @@ export class Receiver {
     const { log } = this.#deps
     if (log.mode !== 'writing')
       throw new BrokerError('THROTTLED', { reason: 'the store is being reopened' })
-    if (!log.hasRoom(FACT_BYTES))
+    if (!log.hasRoom(RECEIVE_BYTES))
       throw new BrokerError('THROTTLED', { reason: 'leases wait for the disk' })
   }
 

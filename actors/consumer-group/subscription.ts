@@ -32,6 +32,7 @@ export class Subscription {
     const { groupId } = this.group
     const { topicId } = this.topic
     const made = new DeliveriesCell({ groupId, topicId, queueId })
+    made.deliveries.next = this.topic.queues[queueId]?.offsetMin ?? 0
     this.cells[queueId] = made
     return made
   }

@@ -43,6 +43,7 @@ export class Supervision {
   readonly #buckets: Bucket[] = []
   readonly #bucketOf = new Map<string, Bucket>()
   #numbered = 0
+  #isStopped = false
   deadEvents = 0
   /** Told when a child reached its end. */
   onEnded: ((address: string) => void) | undefined
@@ -57,6 +58,7 @@ export class Supervision {
   }
 
   start(address: string, logic: AnyActorLogic, input: () => unknown): void {
+    if (this.#isStopped) return
     const bucket = this.#buckets.find(({ children }) => children < BUCKET_CHILDREN) ?? this.#open()
     bucket.children++
     this.#bucketOf.set(address, bucket)
@@ -93,7 +95,9 @@ export class Supervision {
     return this.#bucketOf.keys()
   }
 
+  /** Everything stops, and nothing starts any more. */
   stop(): void {
+    this.#isStopped = true
     for (const { actor } of this.#buckets) actor.stop()
     this.#buckets.length = 0
     this.#bucketOf.clear()

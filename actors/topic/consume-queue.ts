@@ -119,6 +119,7 @@ export class ConsumeQueue implements CommitTarget {
     if (offset < this.admittedEnd) {
       await this.makeWhole(offset)
       this.#put(offset, unit)
+      if (unit.groupHash !== 0) this.isOrdered = true
       return
     }
     this.admittedEnd = offset
@@ -186,16 +187,7 @@ export class ConsumeQueue implements CommitTarget {
 
   /** Brings the block of an offset into memory. */
   async load(offset: number): Promise<void> {
-    const number = blockOf(offset)
-    for (;;) {
-      const version = this.#version
-      const stored = await this.#read(this.queueId, number)
-      if (version !== this.#version) continue
-      const dirty = this.#dirty.get(number)
-      if (dirty) merge(dirty, stored)
-      else if (stored) this.#cache.set(this.#cacheBase + number, stored)
-      return
-    }
+    await this.#withStored(blockOf(offset), () => {})
   }
 
   /** The block of an offset as it stands, for readers that go through all of a queue. */
@@ -203,17 +195,17 @@ export class ConsumeQueue implements CommitTarget {
     const number = blockOf(offset)
     const dirty = this.#dirty.get(number)
     if (dirty?.from === 0) return padded(dirty.units)
-    await this.load(offset)
-    const loaded = this.#dirty.get(number)?.units ?? this.#cache.get(this.#cacheBase + number)
-    return padded(loaded ?? Buffer.alloc(0))
+    return this.#withStored(number, (stored) =>
+      padded(this.#dirty.get(number)?.units ?? stored ?? Buffer.alloc(0)),
+    )
   }
 
   /** Brings the block of an offset into memory as a dirty one that can be changed anywhere. */
   async makeWhole(offset: number): Promise<void> {
-    await this.load(offset)
     const number = blockOf(offset)
-    const dirty = this.#dirty.get(number) ?? this.#begin(number, 0)
-    merge(dirty, undefined)
+    await this.#withStored(number, (stored) =>
+      merge(this.#dirty.get(number) ?? this.#begin(number, 0), stored),
+    )
   }
 
   /** False while a dirty block lacks units that only the index has. */
@@ -269,6 +261,25 @@ export class ConsumeQueue implements CommitTarget {
     this.#dirty = noBlocks
     this.onVisible = undefined
     this.onGone = undefined
+  }
+
+  /**
+   * Looks at what the index has of a block in the very turn in which it is true: the block is
+   * merged or cached, and neither evicted nor moved before `look` returns.
+   */
+  async #withStored<Result>(
+    number: number,
+    look: (stored: Buffer | undefined) => Result,
+  ): Promise<Result> {
+    for (;;) {
+      const version = this.#version
+      const stored = await this.#read(this.queueId, number)
+      if (version !== this.#version) continue
+      const dirty = this.#dirty.get(number)
+      if (dirty) merge(dirty, stored)
+      else if (stored) this.#cache.set(this.#cacheBase + number, stored)
+      return look(stored)
+    }
   }
 
   #locate(offset: number): Buffer | undefined {

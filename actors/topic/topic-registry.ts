@@ -9,7 +9,14 @@ import {
 import { BrokerError } from '../../model/errors.ts'
 import type { TopicDescription, Topics, TopicSummary } from '../../model/ports.ts'
 import { encodeRegistryFact } from '../../storage/codec/registry-fact.ts'
-import { InFlight, nextOwnerId, type RegistryDeps, tooMany } from '../broker/owners.ts'
+import {
+  type EndWaiter,
+  InFlight,
+  nextOwnerId,
+  type RegistryDeps,
+  tooMany,
+} from '../broker/owners.ts'
+import type { Consequence } from '../commit-log/pending-chunk.ts'
 import type { Topic } from './topic.ts'
 import { topicAddress, topicLogic } from './topic.actor.ts'
 
@@ -19,12 +26,15 @@ const isSame = (a: TopicSettings, b: TopicSettings): boolean =>
   a.retention.ageMs === b.retention.ageMs &&
   a.retention.bytes === b.retention.bytes
 
+const notEnded = () =>
+  new BrokerError('STORE_UNAVAILABLE', { store: 'CommitLog', operation: 'write' })
+
 /** Topics by name: creating, changing and ending them are durable facts, decided here. */
 export class TopicRegistry implements Topics {
   readonly #deps: RegistryDeps
   readonly #creating = new InFlight<Topic>()
   readonly #ending = new Map<string, Promise<void>>()
-  readonly #endWaiters = new Map<string, () => void>()
+  readonly #endWaiters = new Map<string, EndWaiter>()
   /** New topics begin throttled while the disk is full. */
   throttle: (() => BrokerError) | undefined
 
@@ -57,9 +67,14 @@ export class TopicRegistry implements Topics {
     if (settings.type !== type) throw refuse(`its type is ${type} for ever`)
     if (settings.queues < queues) throw refuse(`it has ${queues} queues and cannot lose any`)
     const before = topic.settings
-    await this.#commit({ type: 'topicUpdated', topicId: topic.topicId, settings }, () => {
-      topic.settings = before
-    })
+    await this.#commit(
+      { type: 'topicUpdated', topicId: topic.topicId, settings },
+      {
+        gone: () => {
+          topic.settings = before
+        },
+      },
+    )
     return topic.description
   }
 
@@ -123,8 +138,14 @@ export class TopicRegistry implements Topics {
   /** The actor reached its end: whoever waits hears so. */
   ended(topicId: number): void {
     const address = topicAddress(topicId)
-    this.#endWaiters.get(address)?.()
+    this.#endWaiters.get(address)?.resolve()
     this.#endWaiters.delete(address)
+  }
+
+  /** The broker closes: an ending goes on at the next start. */
+  close(): void {
+    for (const { reject } of this.#endWaiters.values()) reject(new BrokerError('BROKER_CLOSED', {}))
+    this.#endWaiters.clear()
   }
 
   async #create(name: string, settings: TopicSettings, isAutoCreated: boolean): Promise<Topic> {
@@ -159,25 +180,28 @@ export class TopicRegistry implements Topics {
 
   async #end(topic: Topic): Promise<void> {
     const address = topicAddress(topic.topicId)
-    const ended = new Promise<void>((resolve) => this.#endWaiters.set(address, resolve))
-    if (topic.status === 'serving') {
-      try {
-        await this.#commit({ type: 'topicEnded', topicId: topic.topicId }, () => {
-          topic.status = 'serving'
-        })
-      } catch (error) {
-        this.#endWaiters.delete(address)
-        throw error
-      }
-      this.#deps.supervision.send(address, { type: 'topic.end' })
-    }
+    const ended = new Promise<void>((resolve, reject) =>
+      this.#endWaiters.set(address, { resolve, reject }),
+    )
+    ended.catch(() => {})
+    if (topic.status === 'serving')
+      await this.#commit(
+        { type: 'topicEnded', topicId: topic.topicId },
+        {
+          synced: () => this.#deps.supervision.send(address, { type: 'topic.end' }),
+          gone: () => {
+            topic.status = 'serving'
+            this.#endWaiters.get(address)?.reject(notEnded())
+          },
+        },
+      )
     await ended
   }
 
   /** A change of a living topic: folded where it is admitted, undone if it is gone. */
-  async #commit(fact: RegistryFact, undo: () => void): Promise<void> {
+  async #commit(fact: RegistryFact, consequence: Consequence): Promise<void> {
     const { state, log } = this.#deps
-    const admitted = log.admitFact(encodeRegistryFact(fact), 'freeing', { gone: undo })
+    const admitted = log.admitFact(encodeRegistryFact(fact), 'freeing', consequence)
     state.foldRegistry(fact, admitted.chunk.offset + admitted.at)
     await log.whenSynced(admitted)
   }

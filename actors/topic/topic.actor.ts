@@ -62,7 +62,8 @@ const dropQueues = async (
 ): Promise<void> => {
   if (topic.status === 'dropped') return
   const freed: number[] = []
-  for (const queue of topic.queues) freed.push(...(await freedBelow(queue, queue.offsetMax)).freed)
+  for (const queue of topic.queues)
+    freed.push(...(await freedBelow(state.space, queue, queue.offsetMax)).freed)
   const { topicId } = topic
   const fact = { type: 'topicDropped', topicId, atMs: Math.floor(clock.wallMs()), freed } as const
   const admitted = log.admitFact(encodeRegistryFact(fact), 'freeing', {

@@ -55,6 +55,13 @@ export class Topic {
   readonly #deps: TopicDeps
   readonly #read: ReadBlock
   #turn = 0
+  readonly #visible = (): void => {
+    if (this.waiting.size > 0) this.#deps.onNews(this)
+  }
+  readonly #gone = (unit: Unit): void => {
+    this.bytes -= unit.size
+    this.#deps.onGone(unit)
+  }
 
   constructor(topicId: number, deps: TopicDeps) {
     this.topicId = topicId
@@ -168,13 +175,8 @@ export class Topic {
       cacheBase: this.#deps.cacheBase,
       read: this.#read,
     })
-    queue.onVisible = () => {
-      if (this.waiting.size > 0) this.#deps.onNews(this)
-    }
-    queue.onGone = (unit) => {
-      this.bytes -= unit.size
-      this.#deps.onGone(unit)
-    }
+    queue.onVisible = this.#visible
+    queue.onGone = this.#gone
     this.queues.push(queue)
   }
 }

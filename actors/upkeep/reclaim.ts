@@ -1,4 +1,4 @@
-import { EXTENT_BYTES, extentOf, withGap } from '../../machines/retention/log-space.ts'
+import { withGap } from '../../machines/retention/log-space.ts'
 import type { RegistryFact } from '../../model/addressing/registry-facts.ts'
 import type { Clock, Logger } from '../../model/ports.ts'
 import { encodeDeliveryFact } from '../../storage/codec/delivery-fact.ts'
@@ -28,6 +28,11 @@ export interface ReclaimDeps {
 }
 
 export interface ReclaimSettings {
+  /**
+   * Bytes of log that are reclaimed together. What is alive is counted on disk by extent, so a
+   * place keeps the size with which it was made.
+   */
+  readonly extentBytes: number
   /** An extent whose live share falls below this is carried forward and reclaimed. */
   readonly carryBelow: number
   /** Bytes of an ended topic that share extents with living ones go after this at the latest. */
@@ -51,32 +56,35 @@ const CARRIED_MAX = 2
  * frees the old place. So nothing pins the log, and a crash finds either place whole.
  */
 export const reclaimLog = async (deps: ReclaimDeps): Promise<void> => {
-  const { log } = deps
-  const end = extentOf(deps.checkpointed())
+  const { log, state } = deps
+  const { extentBytes } = state.space
+  const end = state.space.extentOf(deps.checkpointed())
   let carried = 0
   for (const extent of candidates(deps, end)) {
-    const from = await borderAt(log, extent * EXTENT_BYTES)
-    const to = await borderAt(log, (extent + 1) * EXTENT_BYTES)
+    const from = await borderAt(log, extent * extentBytes)
+    const to = await borderAt(log, (extent + 1) * extentBytes)
     if (from === undefined || to === undefined || from === to) continue
     if (deps.state.space.liveIn(extent) > 0 && ++carried > CARRIED_MAX) continue
-    await reclaim(deps, from, to)
+    const isReclaimed = await deps.index.exclusive(() => giveUp(deps, from, to))
+    if (isReclaimed) await log.trim(from, to)
   }
 }
 
 /** Extents worth freeing, oldest first. */
 const candidates = (deps: ReclaimDeps, end: number): number[] => {
   const { state, settings, clock } = deps
+  const { extentBytes } = state.space
   const overdue = [...state.topics.values()].filter(
     ({ status, droppedAtMs }) =>
       status === 'dropped' && clock.wallMs() - droppedAtMs >= settings.reclaimMs,
   )
   const found: number[] = []
   for (let extent = 0; extent < end; extent++) {
-    const from = extent * EXTENT_BYTES
-    const to = from + EXTENT_BYTES
+    const from = extent * extentBytes
+    const to = from + extentBytes
     if (state.space.isGap(from, to)) continue
-    const isNearlyDead = state.space.liveIn(extent) < settings.carryBelow * EXTENT_BYTES
-    if (isNearlyDead || overdue.some(({ span }) => span.meets(from, to))) found.push(extent)
+    const isNearlyDead = state.space.liveIn(extent) < settings.carryBelow * extentBytes
+    if (isNearlyDead || overdue.some(({ span }) => span.touches(from, to))) found.push(extent)
   }
   return found
 }
@@ -87,8 +95,14 @@ const borderAt = async (log: CommitLog, position: number): Promise<number | unde
   return undefined
 }
 
-const reclaim = async (deps: ReclaimDeps, from: number, to: number): Promise<void> => {
+/**
+ * Carries forward what lives in a stretch, and says so in the log. Under the checkpoint's lock,
+ * and that of trims and endings: what moves is folded when it is synced, and nobody may decide
+ * or write on a state in which it has not.
+ */
+const giveUp = async (deps: ReclaimDeps, from: number, to: number): Promise<boolean> => {
   const { state, log, index, logger } = deps
+  if (log.mode !== 'writing') return false
   const survivors = await survivorsIn(deps, from, to)
   for (const { queue, fact } of survivors) await queue.makeWhole(fact.queueOffset)
   const gaps = withGap(state.space.gaps, from, to)
@@ -101,24 +115,18 @@ const reclaim = async (deps: ReclaimDeps, from: number, to: number): Promise<voi
     synced: () => state.foldRegistry(trimmed, admitted.chunk.offset + admitted.at),
   })
   await log.whenSynced(admitted)
-  await index.exclusive(() => forget(state, index, forgotten))
+  await forget(state, index, forgotten)
   for await (const offset of log.chunks.offsets(from, to)) log.forget(offset)
-  await log.chunks.trim(from, to)
   logger.info({ from, to, carried: survivors.length }, 'reclaimed a stretch of the commit log')
+  return true
 }
 
+/** Looks at every message, also where none is counted as alive: a count is no proof. */
 const survivorsIn = async (deps: ReclaimDeps, from: number, to: number): Promise<Survivor[]> => {
-  const { state, log } = deps
   const survivors: Survivor[] = []
-  for (let extent = extentOf(from); extent < extentOf(to); extent++)
-    if (state.space.liveIn(extent) > 0)
-      for await (const chunk of log.chunks.offsets(
-        Math.max(from, extent * EXTENT_BYTES),
-        Math.min(to, (extent + 1) * EXTENT_BYTES),
-      ))
-        await collect(deps, chunk, survivors)
+  for await (const chunk of deps.log.chunks.offsets(from, to)) await collect(deps, chunk, survivors)
   return survivors
-}
+
 
 const collect = async (
   { state, log }: ReclaimDeps,
@@ -167,7 +175,7 @@ const carryMessage = (
       queue.repoint(fact.queueOffset, unit)
       topic.bytes += size - from.size
       topic.span.note(chunk.offset + at)
-      state.space.free([extentOf(from.chunk), from.size])
+      state.space.free([state.space.extentOf(from.chunk), from.size])
       state.space.add(chunk.offset, size)
       state.dirtyTopics.add(topic)
     },
@@ -225,10 +233,9 @@ interface Forgotten {
 /** Tombstones of which the log will hold nothing any more. */
 const forgettable = (state: BrokerState, gaps: readonly number[]): Forgotten => {
   const isGone = ({ status, span }: { status: string; span: FactsSpan }): boolean => {
-    if (status !== 'dropped' || span.anchor === undefined) return false
+    if (status !== 'dropped') return false
     for (let index = 0; index < gaps.length; index += 2)
-      if ((gaps[index] as number) <= span.anchor && span.last < (gaps[index + 1] as number))
-        return true
+      if (span.isWithin(gaps[index] as number, gaps[index + 1] as number)) return true
     return false
   }
   return {

@@ -1,7 +1,9 @@
-import { pushFreed } from '../../machines/retention/log-space.ts'
+import { type LogSpace, pushFreed } from '../../machines/retention/log-space.ts'
+import { BrokerError } from '../../model/errors.ts'
 import type { Clock, Logger } from '../../model/ports.ts'
 import { encodeRegistryFact } from '../../storage/codec/registry-fact.ts'
 import type { BrokerState } from '../broker/broker-state.ts'
+import type { IndexStore } from '../checkpoint/index-store.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import { MessageReader } from '../consumer-group/message-reader.ts'
 import type { ConsumeQueue } from '../topic/consume-queue.ts'
@@ -10,12 +12,15 @@ import type { Topic } from '../topic/topic.ts'
 export interface TrimDeps {
   readonly state: BrokerState
   readonly log: CommitLog
+  readonly index: IndexStore
   readonly clock: Clock
   readonly logger: Logger
 }
 
 /** Units in one trim, so that a long-neglected queue is trimmed in steps. */
 const UNITS_MAX = 16_384
+/** Loaded this often and still not there, a unit is lost. */
+const LOADS_MAX = 16
 
 /** When the message at the head of a queue was stored, so that a round costs no reading. */
 const heads = new WeakMap<ConsumeQueue, { readonly offset: number; readonly storeAtMs: number }>()
@@ -26,7 +31,7 @@ export const trimExpired = async (deps: TrimDeps): Promise<void> => {
     if (topic.status !== 'serving' || !topic.isVisible) continue
     for (const queue of topic.queues) {
       const offsetMin = await firstKept(deps, topic, queue)
-      if (offsetMin > queue.offsetMin) await trim(deps, topic, queue, offsetMin)
+      await trim(deps, topic, queue, offsetMin)
     }
     await trimToSize(deps, topic)
   }
@@ -59,7 +64,7 @@ const storeAt = async (
   offset: number,
 ): Promise<number> => {
   const reader = new MessageReader(log, topic.name)
-  for (;;) {
+  for (let round = 0; round < LOADS_MAX; round++) {
     const loads: Promise<unknown>[] = []
     const unit = queue.unit(offset)
     if (unit === undefined) reader.loadUnit(queue, offset, loads)
@@ -67,6 +72,7 @@ const storeAt = async (
     if (message) return message.storeAtMs
     await Promise.all(loads)
   }
+  throw missing(queue, offset)
 }
 
 /** The oldest messages of the topic go, a step of one queue at a time, until it fits. */
@@ -97,21 +103,43 @@ const oldestQueue = async (topic: Topic) => {
 }
 
 const unitAt = async (queue: ConsumeQueue, offset: number) => {
-  for (;;) {
+  for (let round = 0; round < LOADS_MAX; round++) {
     const unit = queue.unit(offset)
     if (unit) return unit
     await queue.load(offset)
   }
+  throw missing(queue, offset)
 }
 
-/** One trim is one fact; it takes effect when synced. */
-const trim = async (
+const missing = ({ queueId }: ConsumeQueue, offset: number) =>
+  new BrokerError('CORRUPT', {
+    store: 'index',
+    position: offset,
+    reason: `queue ${queueId} has no unit at this offset`,
+  })
+
+/**
+ * One trim is one fact; it takes effect when synced, and nobody may decide or write a checkpoint
+ * on a state in which it has not.
+ */
+const trim = (
+  deps: TrimDeps,
+  topic: Topic,
+  queue: ConsumeQueue,
+  offsetMin: number,
+): Promise<void> =>
+  deps.index.exclusive(async () => {
+    if (topic.status === 'serving' && offsetMin > queue.offsetMin)
+      await trimTo(deps, topic, queue, offsetMin)
+  })
+
+const trimTo = async (
   { state, log, logger }: TrimDeps,
   topic: Topic,
   queue: ConsumeQueue,
   offsetMin: number,
 ): Promise<void> => {
-  const { freed, bytes } = await freedBelow(queue, offsetMin)
+  const { freed, bytes } = await freedBelow(state.space, queue, offsetMin)
   const fact = {
     type: 'queueTrimmed',
     topicId: topic.topicId,
@@ -141,6 +169,7 @@ const lostBy = (state: BrokerState): Map<string, number> =>
 
 /** What the units below an offset occupy in the log, by extent. */
 export const freedBelow = async (
+  space: LogSpace,
   queue: ConsumeQueue,
   offsetMin: number,
 ): Promise<{ freed: number[]; bytes: number }> => {
@@ -148,7 +177,7 @@ export const freedBelow = async (
   let bytes = 0
   for (let offset = queue.offsetMin; offset < offsetMin; offset++) {
     const { chunk, size } = await unitAt(queue, offset)
-    pushFreed(freed, chunk, size)
+    pushFreed(freed, space.extentOf(chunk), size)
     bytes += size
   }
   return { freed, bytes }

@@ -38,7 +38,9 @@ export class Upkeep {
     const machine = upkeepMachine.provide({
       actors: {
         watchDisk: fromPromise(() => deps.disk.look()),
-        trimExpired: fromPromise(whenWriting(() => trimExpired({ state, log, clock, logger }))),
+        trimExpired: fromPromise(
+          whenWriting(() => trimExpired({ state, log, index: deps.index, clock, logger })),
+        ),
         writeCheckpoint: fromPromise(whenWriting(() => this.checkpoint())),
         reclaimLog: fromPromise(whenWriting(() => reclaimLog(shared))),
       },

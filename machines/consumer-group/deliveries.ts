@@ -236,10 +236,9 @@ export class Deliveries {
     this.table.attempt[slot] = attempt
     this.table.generation[slot] = generation
     if (cause === 'negativeAck') this.table.cause[slot] = causeOf.negativeAck
-    if (cause === 'sessionLost') {
-      this.table.cause[slot] = causeOf.sessionLost
-      this.table.autoRenew[slot] = 0
-    }
+    if (cause === 'sessionLost') this.table.cause[slot] = causeOf.sessionLost
+    // Whoever asks for a deadline of its own gets it: the session does not renew it any more.
+    if (cause !== 'renewed') this.table.autoRenew[slot] = 0
     this.#lease(slot, deadline)
   }
 

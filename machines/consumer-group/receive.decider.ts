@@ -105,21 +105,23 @@ class Planner implements ReceivePlan {
     }
   }
 
+  /** What a message group holds back costs no look: only room for one passed over. */
   planNew(): void {
     const { next, unacked } = this.#deliveries
     const { offsetMax, isOrdered } = this.#queue
-    const end = Math.min(offsetMax, next + this.#limits.scanMax)
     let room = this.#limits.unackedMax - unacked
-    for (let offset = next; offset < end; offset++) {
+    let looks = this.#limits.scanMax
+    for (let offset = next; offset < offsetMax; offset++) {
       if (this.#isFull || room <= 0) return
-      const hash = isOrdered ? this.#hashOf(offset, -1) : 0
-      if (hash !== 0 && this.#blocked.has(hash)) {
-        room--
-        continue
+      if (looks === 0) {
+        this.hasMore = true
+        return
       }
-      if (this.#consider(offset, 1)) room--
+      const hash = isOrdered ? this.#hashOf(offset, -1) : 0
+      const isBlocked = hash !== 0 && this.#blocked.has(hash)
+      if (!isBlocked) looks--
+      if (isBlocked || this.#consider(offset, 1)) room--
     }
-    this.hasMore = end < offsetMax
   }
 
   get #isFull(): boolean {

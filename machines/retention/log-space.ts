@@ -1,11 +1,5 @@
-/** Bytes of log that are reclaimed together. */
-export const EXTENT_BYTES = 4 << 20
-
-export const extentOf = (chunkOffset: number): number => Math.floor(chunkOffset / EXTENT_BYTES)
-
-/** Adds bytes of a record that died to pairs under construction. */
-export const pushFreed = (freed: number[], chunkOffset: number, bytes: number): void => {
-  const extent = extentOf(chunkOffset)
+/** Adds bytes of a record that died to `[extent, bytes]` pairs under construction. */
+export const pushFreed = (freed: number[], extent: number, bytes: number): void => {
   const last = freed.length - 2
   if (last >= 0 && freed[last] === extent) freed[last + 1] = (freed[last + 1] as number) + bytes
   else freed.push(extent, bytes)
@@ -18,15 +12,25 @@ export const pushFreed = (freed: number[], chunkOffset: number, bytes: number): 
  */
 export class LogSpace {
   readonly #live = new Map<number, number>()
+  /** Bytes of log that are reclaimed together. */
+  readonly extentBytes: number
   /** `[from, to)` pairs, flat and ascending. */
   gaps: readonly number[] = []
+
+  constructor(extentBytes: number) {
+    this.extentBytes = extentBytes
+  }
 
   get live(): ReadonlyMap<number, number> {
     return this.#live
   }
 
+  extentOf(chunkOffset: number): number {
+    return Math.floor(chunkOffset / this.extentBytes)
+  }
+
   add(chunkOffset: number, bytes: number): void {
-    const extent = extentOf(chunkOffset)
+    const extent = this.extentOf(chunkOffset)
     this.#live.set(extent, (this.#live.get(extent) ?? 0) + bytes)
   }
 

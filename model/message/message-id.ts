@@ -8,13 +8,18 @@ const EPOCH_2021_MS = 1_609_459_200_000
  * random, so that ids say nothing about the host.
  */
 export const createMessageIds = (clock: Clock, random: Random): (() => string) => {
-  const hex = (value: number, digits: number) =>
-    value.toString(16).toUpperCase().padStart(digits, '0')
-  const origin = `01${[...random.bytes(8)].map((byte) => hex(byte, 2)).join('')}`
+  const hex = (value: number): string => value.toString(16).toUpperCase().padStart(8, '0')
+  const origin = `01${Buffer.from(random.bytes(8)).toString('hex').toUpperCase()}`
   let counter = 0
+  let second = -1
+  let prefix = origin
   return () => {
-    const seconds = Math.floor((clock.wallMs() - EPOCH_2021_MS) / 1000) >>> 0
+    const now = Math.floor((clock.wallMs() - EPOCH_2021_MS) / 1000) >>> 0
+    if (now !== second) {
+      second = now
+      prefix = origin + hex(now)
+    }
     counter = (counter + 1) >>> 0
-    return `${origin}${hex(seconds, 8)}${hex(counter, 8)}`
+    return prefix + hex(counter)
   }
 }

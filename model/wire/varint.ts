@@ -56,6 +56,11 @@ export class Cursor {
     throw new RangeError('varint is longer than ten bytes')
   }
 
+  byte(): number {
+    if (this.at >= this.end) throw new RangeError('field ends early')
+    return this.bytes[this.at++] as number
+  }
+
   /** The next `size` bytes as a view that shares their memory. */
   take(size: number): Uint8Array {
     const start = this.at
@@ -71,16 +76,21 @@ export class Cursor {
         this.varint()
         return
       case 1:
-        this.take(8)
+        this.#pass(8)
         return
       case 2:
-        this.take(this.varint())
+        this.#pass(this.varint())
         return
       case 5:
-        this.take(4)
+        this.#pass(4)
         return
       default:
         throw new RangeError(`wire type ${wireType} is unknown`)
     }
+  }
+
+  #pass(size: number): void {
+    if (size > this.end - this.at) throw new RangeError('field ends early')
+    this.at += size
   }
 }

@@ -51,10 +51,6 @@ class Gauge {
     this.#max = max
   }
 
-  get count(): number {
-    return this.#count
-  }
-
   /** Counts one more; false when that is one too many. Each `enter` has its `leave`. */
   enter(): boolean {
     return ++this.#count <= this.#max
@@ -110,8 +106,7 @@ export class Calls {
     call.on('cancelled', () => poll.abort())
     serveReceive(new GrpcCall(this.#door, call, poll.signal), call.request, admission)
       .then(({ frames, giveBack }) => {
-        if (call.cancelled) giveBack()
-        else send(call, frames, giveBack)
+        if (!call.cancelled) send(call, frames, giveBack)
       })
       .catch((error: unknown) => {
         this.#door.logger.error({ error }, 'a gRPC reply could not be made')

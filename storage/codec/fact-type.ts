@@ -28,7 +28,7 @@ export const FACT_VERSION = 1
 
 /** Facts that nobody waits for: losing one can only cause a redelivery (house: section 2). */
 export const isBuffered = (type: number): boolean =>
-  type >= factType.leased && type <= factType.deliveriesCarried
+  type >= factType.leased && type <= factType.acked
 
 export const isMessage = (type: number): boolean =>
   type >= factType.messageAppended && type <= factType.messageDeadLettered

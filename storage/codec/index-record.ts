@@ -15,6 +15,7 @@ import { groupFields, readGroup, readTopic, topicFields } from './registry-fact.
 export interface Span {
   readonly asOf: number
   readonly anchor: number | undefined
+  readonly first: number | undefined
   readonly last: number
 }
 
@@ -23,6 +24,8 @@ export interface IndexCursor {
   /** Beginning of a chunk: every fact before it is in the index. */
   readonly offset: number
   readonly nextOwnerId: number
+  /** No message was stored later; store times never decrease. */
+  readonly storeAtMs: number
 }
 
 export interface SpaceState {
@@ -31,16 +34,23 @@ export interface SpaceState {
   readonly live: readonly (readonly [extent: number, bytes: number])[]
 }
 
-const spanFields = ({ asOf, anchor, last }: Span): Field[] => [
+const spanFields = ({ asOf, anchor, first, last }: Span): Field[] => [
   asOf,
   anchor === undefined ? 0 : anchor + 1,
+  first === undefined ? 0 : first + 1,
   last,
 ]
 
 const readSpan = (payload: Cursor): Span => {
   const asOf = payload.varint()
   const anchor = payload.varint()
-  return { asOf, anchor: anchor === 0 ? undefined : anchor - 1, last: payload.varint() }
+  const first = payload.varint()
+  return {
+    asOf,
+    anchor: anchor === 0 ? undefined : anchor - 1,
+    first: first === 0 ? undefined : first - 1,
+    last: payload.varint(),
+  }
 }
 
 const bufferOf = (bytes: Uint8Array): Buffer =>
@@ -59,7 +69,12 @@ const payloadOf = (value: Uint8Array): Cursor => {
 }
 
 export const encodeCursor = (cursor: IndexCursor): Buffer =>
-  encodeFields(factType.logOpened, [cursor.epoch, cursor.offset, cursor.nextOwnerId])
+  encodeFields(factType.logOpened, [
+    cursor.epoch,
+    cursor.offset,
+    cursor.nextOwnerId,
+    cursor.storeAtMs,
+  ])
 
 export const readCursor = (value: Uint8Array): IndexCursor => {
   const payload = payloadOf(value)
@@ -67,6 +82,7 @@ export const readCursor = (value: Uint8Array): IndexCursor => {
     epoch: payload.varint(),
     offset: payload.varint(),
     nextOwnerId: payload.varint(),
+    storeAtMs: payload.varint(),
   }
 }
 

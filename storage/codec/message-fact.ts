@@ -43,14 +43,15 @@ export interface MessageFact extends MessagePlace, MessageContent {
   readonly ends: EndedDelivery | undefined
 }
 
-const FIXED_BYTES = 9
+/** Type 1, tag code 4, message group hash 4, store time 6. */
+const FIXED_BYTES = 15
+const TWO_32 = 0x1_0000_0000
 
 const payloadSize = (place: MessagePlace, content: MessageContent, prefixBytes: number): number =>
   prefixBytes +
   varintSize(place.topicId) +
   varintSize(place.queueId) +
   varintSize(place.queueOffset) +
-  varintSize(place.storeAtMs) +
   FIXED_BYTES +
   varintSize(content.system.length) +
   content.system.length +
@@ -87,10 +88,11 @@ export const putMessage = (
   position = putVarint(bytes, position, place.topicId)
   position = putVarint(bytes, position, place.queueId)
   position = putVarint(bytes, position, place.queueOffset)
-  position = putVarint(bytes, position, place.storeAtMs)
   bytes[position] = messageTypes.indexOf(content.type)
   bytes.writeUInt32BE(content.tagsCode, position + 1)
   bytes.writeUInt32BE(content.groupHash, position + 5)
+  bytes.writeUInt16BE(Math.floor(place.storeAtMs / TWO_32), position + 9)
+  bytes.writeUInt32BE(place.storeAtMs % TWO_32, position + 11)
   position = putVarint(bytes, position + FIXED_BYTES, system.length)
   bytes.set(system, position)
   position = putVarint(bytes, position + system.length, properties.length)
@@ -119,9 +121,22 @@ const readEnds = (payload: Cursor): EndedDelivery => ({
   queueOffset: payload.varint(),
 })
 
+/** Reads without views: a view costs more than the number in it. */
 const uint32 = (payload: Cursor): number => {
-  const [a = 0, b = 0, c = 0, d = 0] = payload.take(4)
-  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0
+  const { bytes, at } = payload
+  payload.skip(5)
+  return (
+    (((bytes[at] as number) << 24) |
+      ((bytes[at + 1] as number) << 16) |
+      ((bytes[at + 2] as number) << 8) |
+      (bytes[at + 3] as number)) >>>
+    0
+  )
+}
+
+const uint16 = (payload: Cursor): number => {
+  const high = payload.byte()
+  return (high << 8) | payload.byte()
 }
 
 /** Reads the record; blocks and body share the chunk's memory. */
@@ -134,10 +149,10 @@ export const readMessage = (type: number, payload: Cursor): MessageFact => {
   const topicId = payload.varint()
   const queueId = payload.varint()
   const queueOffset = payload.varint()
-  const storeAtMs = payload.varint()
-  const messageType = messageTypes[payload.take(1)[0] as number] ?? 'NORMAL'
+  const messageType = messageTypes[payload.byte()] ?? 'NORMAL'
   const tagsCode = uint32(payload)
   const groupHash = uint32(payload)
+  const storeAtMs = uint16(payload) * TWO_32 + uint32(payload)
   const system = payload.take(payload.varint())
   const properties = payload.take(payload.varint())
   const body = payload.take(payload.end - payload.at)

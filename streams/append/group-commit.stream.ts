@@ -21,19 +21,24 @@ export const groupCommit = <Batch>(
   options: GroupCommitOptions<Batch>,
 ): OperatorFunction<void, CommitStep<Batch>> => exhaustMap(() => drained(options))
 
+/**
+ * The next batch is on its way before the last one is announced: whoever is answered does its
+ * work while the disk does its own.
+ */
 const drained = <Batch>({ take, write }: GroupCommitOptions<Batch>) =>
   new Observable<CommitStep<Batch>>((subscriber) => {
-    const commitNext = (): void => {
+    const commitNext = (done?: Batch): void => {
       const batch = take()
-      if (batch === undefined) {
+      const writing = batch === undefined ? undefined : write(batch)
+      if (done !== undefined) subscriber.next({ type: 'synced', batch: done })
+      if (batch === undefined || writing === undefined) {
         subscriber.complete()
         return
       }
       subscriber.next({ type: 'started', batch })
-      write(batch).then(
+      writing.then(
         () => {
-          subscriber.next({ type: 'synced', batch })
-          if (!subscriber.closed) commitNext()
+          if (!subscriber.closed) commitNext(batch)
         },
         (error: unknown) => subscriber.error(error),
       )

@@ -225,6 +225,14 @@ Telemetry('refuses clients that are not built: pull and lite', () => {
     assert.is(isRefused(consumerSettings('group', ['a']).setClientType(type)), 50100)
 })
 
+Telemetry('answers settings of both kinds with one: the two exclude each other', () => {
+  const { stream, last } = aStream(aDoor())
+  const both = [consumerSettings('group', ['a']), producerSettings(['a'])].map(bytesOf)
+  const settings = Buffer.concat(both)
+  stream.receive(Buffer.concat([Buffer.from([(2 << 3) | 2]), varint(settings.length), settings]))
+  assert.ok(last()?.getSettings()?.hasPublishing())
+})
+
 /** Client properties are newer than the official classes at hand. */
 const withProperties = (...properties: [string, string][]): number => {
   const { stream, last } = aStream(aDoor())

@@ -142,6 +142,12 @@ Wire('refuses what is malformed with a code', () => {
     assert.is(refuses(codec, Uint8Array.from(bytes)), 'MESSAGE_CORRUPTED', bytes.join(' '))
 })
 
+Wire('refuses a part that reaches beyond what holds it', () => {
+  // Endpoints of two bytes with an address of four, which would swallow the field behind them.
+  const bytes = Uint8Array.of(0x12, 2, 0x12, 4, 0x0a, 2, 0x12, 0)
+  assert.is(refuses(queryRouteRequest as unknown as Codec<never>, bytes), 'MESSAGE_CORRUPTED')
+})
+
 Wire('refuses lists so long that their objects would fill the memory', () => {
   const codec = ackMessageRequest as unknown as Codec<never>
   const entries = (count: number) => Buffer.alloc(2 * count, Buffer.from([0x1a, 0]))

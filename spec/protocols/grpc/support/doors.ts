@@ -3,6 +3,8 @@ import { seededRandom } from '../../../support/random.ts'
 import { realClock, recordingLogger } from './calls.ts'
 import { FakeBroker } from './fake-broker.ts'
 
+export { eventually, sleep } from '../../../support/waiting.ts'
+
 /** A real door on a free port, in front of a fake broker, in real time. */
 export const openDoor = async (
   options: Partial<GrpcDoorOptions> = {},
@@ -19,14 +21,3 @@ export const openDoor = async (
   })
   return { door, broker, logger, endpoint: `127.0.0.1:${door.address.port}` }
 }
-
-export const eventually = async (what: string, isSo: () => boolean): Promise<void> => {
-  const endMs = realClock.monotonicMs() + 5_000
-  while (!isSo()) {
-    if (realClock.monotonicMs() > endMs) throw new Error(`in 5 s it was never so: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-}
-
-export const sleep = (ms: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, ms))

@@ -1,4 +1,4 @@
-import { checkTopicName, isReservedTopic } from '../../../../model/addressing/names.ts'
+import { isReservedTopic } from '../../../../model/addressing/names.ts'
 import { checkMessageType, type TopicType } from '../../../../model/addressing/topic.ts'
 import type { ReceiptHandle } from '../../../../model/delivery/receipt-handle.ts'
 import { BrokerError } from '../../../../model/errors.ts'
@@ -71,7 +71,6 @@ export class FakeBroker implements Broker {
     end: notFaked,
     find: (name) => this.#topics.get(name),
     resolve: async (name) => {
-      checkTopicName(name)
       if (this.#autoCreate && !this.#topics.has(name) && !isReservedTopic(name))
         this.addTopic(name, 'MIXED')
       return this.#topics.get(name)

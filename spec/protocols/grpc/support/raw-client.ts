@@ -96,3 +96,16 @@ export const framesOf = (stream: Frames) =>
       resolve({ frames, messages, code, grpc: status.code }),
     )
   })
+
+/** All commands of a telemetry stream, and how gRPC ended it. */
+export const telemetryOf = (stream: ReturnType<RawClient['telemetry']>) =>
+  new Promise<{ commands: InstanceType<typeof service.TelemetryCommand>[]; grpc: number }>(
+    (resolve) => {
+      const commands: InstanceType<typeof service.TelemetryCommand>[] = []
+      stream.on('data', (bytes: Buffer) =>
+        commands.push(service.TelemetryCommand.deserializeBinary(bytes)),
+      )
+      stream.on('error', () => undefined)
+      stream.on('status', ({ code }: StatusObject) => resolve({ commands, grpc: code }))
+    },
+  )
