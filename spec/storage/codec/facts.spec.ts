@@ -1,0 +1,258 @@
+import fc from 'fast-check'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import type {
+  GroupState,
+  RegistryFact,
+  TopicState,
+} from '../../../model/addressing/registry-facts.ts'
+import { topicTypes } from '../../../model/addressing/topic.ts'
+import {
+  type DeliveryFact,
+  extensionCauses,
+  pushLease,
+  pushOffset,
+} from '../../../model/delivery/facts.ts'
+import { messageTypes } from '../../../model/message/message.ts'
+import { Cursor, putVarint, varintSize } from '../../../model/wire/varint.ts'
+import {
+  encodeDeliveryFact,
+  readDeliveriesAddress,
+  readDeliveryFact,
+} from '../../../storage/codec/delivery-fact.ts'
+import { factType } from '../../../storage/codec/fact-type.ts'
+import {
+  carriedPrefix,
+  deadLetterPrefix,
+  messageRecordSize,
+  putMessage,
+  readMessage,
+} from '../../../storage/codec/message-fact.ts'
+import { recordAt } from '../../../storage/codec/record.ts'
+import { encodeRegistryFact, readRegistryFact } from '../../../storage/codec/registry-fact.ts'
+import { holds } from '../../support/property.ts'
+
+const number = fc.oneof(fc.nat(300), fc.integer({ min: 0, max: 2 ** 31 }), fc.maxSafeNat())
+const id = fc.integer({ min: 1, max: 2 ** 32 - 1 })
+const offset = fc.integer({ min: 0, max: 2 ** 40 })
+const bytes = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array))
+
+const runs = fc.uniqueArray(fc.nat(200), { maxLength: 40 }).map((offsets) => {
+  const flat: number[] = []
+  for (const each of offsets.sort((a, b) => a - b)) pushOffset(flat, each)
+  return flat
+})
+
+const leases = fc
+  .uniqueArray(fc.tuple(fc.nat(200), fc.integer({ min: 1, max: 3 })), {
+    maxLength: 40,
+    selector: ([each]) => each,
+  })
+  .map((pairs) => {
+    const flat: number[] = []
+    for (const [each, attempt] of pairs.sort(([a], [b]) => a - b)) pushLease(flat, each, attempt)
+    return flat
+  })
+
+const unacked = fc.uniqueArray(offset, { maxLength: 20 }).chain((offsets) =>
+  fc.tuple(
+    ...offsets
+      .sort((a, b) => a - b)
+      .map((queueOffset) =>
+        fc.record({
+          queueOffset: fc.constant(queueOffset),
+          attempt: fc.nat(1000),
+          generation: fc.nat(65_535),
+          invisibleUntilMs: fc.nat(2 ** 31),
+          autoRenew: fc.boolean(),
+        }),
+      ),
+  ),
+)
+
+const deliveryFact: fc.Arbitrary<DeliveryFact> = fc.oneof(
+  fc.record({
+    type: fc.constant('leased' as const),
+    invisibleUntilMs: number,
+    autoRenew: fc.boolean(),
+    attemptId: fc.string({ unit: 'grapheme' }),
+    runs: leases,
+  }),
+  fc.record({
+    type: fc.constant('extended' as const),
+    queueOffset: offset,
+    attempt: fc.nat(1000),
+    generation: fc.nat(65_535),
+    invisibleUntilMs: number,
+    cause: fc.constantFrom(...extensionCauses),
+  }),
+  fc.record({ type: fc.constant('acked' as const), runs }),
+  fc.record({ type: fc.constant('carried' as const), next: offset, unacked }),
+)
+
+const settings = {
+  type: fc.constantFrom(...topicTypes),
+  queues: fc.integer({ min: 1, max: 1024 }),
+  retention: fc.record({ ageMs: number, bytes: number }),
+}
+const status = fc.constantFrom('serving' as const, 'ending' as const, 'dropped' as const)
+const topic: fc.Arbitrary<TopicState> = fc.record({
+  ...settings,
+  topicId: id,
+  name: fc.string({ unit: 'grapheme' }),
+  status,
+  bytes: number,
+  droppedAtMs: number,
+  isAutoCreated: fc.boolean(),
+  bounds: fc.array(fc.record({ offsetMin: offset, offsetMax: offset, isOrdered: fc.boolean() })),
+})
+const group: fc.Arbitrary<GroupState> = fc.record({
+  groupId: id,
+  name: fc.string({ unit: 'grapheme' }),
+  status,
+  attemptsMax: fc.nat(1000),
+})
+const numbers = fc.array(number)
+const typed = <Type extends string>(type: Type) => fc.constant(type)
+
+const registryFact: fc.Arbitrary<RegistryFact> = fc.oneof(
+  fc.record({ type: typed('topicCreated'), topic }),
+  fc.record({ type: typed('topicCarried'), topic }),
+  fc.record({ type: typed('topicUpdated'), topicId: id, settings: fc.record(settings) }),
+  fc.record({ type: typed('topicEnded'), topicId: id }),
+  fc.record({ type: typed('topicDropped'), topicId: id, atMs: number, freed: numbers }),
+  fc.record({
+    type: typed('queueTrimmed'),
+    topicId: id,
+    queueId: fc.nat(1023),
+    offsetMin: offset,
+    messages: number,
+    bytes: number,
+    freed: numbers,
+  }),
+  fc.record({ type: typed('groupCreated'), group }),
+  fc.record({
+    type: typed('groupUpdated'),
+    groupId: id,
+    settings: fc.record({ attemptsMax: fc.nat(1000) }),
+  }),
+  fc.record({ type: typed('groupEnded'), groupId: id }),
+  fc.record({ type: typed('groupDropped'), groupId: id }),
+  fc.record({ type: typed('logOpened'), epoch: number, wallMs: number }),
+  fc.record({ type: typed('logTrimmed'), nextOwnerId: id, gaps: numbers }),
+)
+
+const Facts = suite('fact codecs')
+
+Facts('varints take the bytes they say, and come back', () =>
+  holds(
+    fc.property(number, (value) => {
+      const buffer = Buffer.alloc(12)
+      const end = putVarint(buffer, 1, value)
+      assert.is(end - 1, varintSize(value))
+      assert.is(new Cursor(buffer, 1, end).varint(), value)
+    }),
+    { runs: 2_000 },
+  ),
+)
+
+Facts('every delivery fact comes back as it was', () =>
+  holds(
+    fc.property(
+      fc.record({ groupId: id, topicId: id, queueId: fc.nat(1023) }),
+      deliveryFact,
+      (address, fact) => {
+        const record = encodeDeliveryFact(address, fact)
+        const { type, size, payload } = recordAt(record, 0, 0)
+        assert.is(size, record.length)
+        assert.equal(readDeliveriesAddress(payload), structuredClone(address))
+        assert.equal(readDeliveryFact(type, payload), structuredClone(fact))
+        assert.ok(payload.done)
+      },
+    ),
+    { runs: 1_000 },
+  ),
+)
+
+Facts('every registry fact comes back as it was', () =>
+  holds(
+    fc.property(registryFact, (fact) => {
+      const record = encodeRegistryFact(fact)
+      const { type, size, payload } = recordAt(record, 0, 0)
+      assert.is(size, record.length)
+      assert.equal(readRegistryFact(type, payload), structuredClone(fact))
+      assert.ok(payload.done)
+    }),
+    { runs: 1_000 },
+  ),
+)
+
+Facts('every message comes back as it was, appended, carried or dead-lettered', () =>
+  holds(
+    fc.property(
+      fc.record({
+        topicId: id,
+        queueId: fc.nat(1023),
+        queueOffset: offset,
+        storeAtMs: fc.integer({ min: 0, max: 2 ** 47 }),
+      }),
+      fc.record({
+        type: fc.constantFrom(...messageTypes),
+        tagsCode: fc.nat(2 ** 32 - 1),
+        groupHash: fc.nat(2 ** 32 - 1),
+        system: bytes,
+        properties: bytes,
+        body: bytes,
+      }),
+      fc.constantFrom('appended', 'carried', 'deadLettered'),
+      fc.nat(50),
+      (place, content, kind, at) => {
+        const carriedFrom = kind === 'carried' ? { chunk: 5, size: 900 } : undefined
+        const ends =
+          kind === 'deadLettered'
+            ? { groupId: 1, topicId: 2, queueId: 3, queueOffset: 4 }
+            : undefined
+        const [type, prefix] = carriedFrom
+          ? [factType.messageCarried, carriedPrefix(carriedFrom)]
+          : ends
+            ? [factType.messageDeadLettered, deadLetterPrefix(ends)]
+            : [factType.messageAppended, []]
+        const size = messageRecordSize(place, content, prefix)
+        const chunk = Buffer.alloc(at + size + 7, 0xee)
+        putMessage(chunk, at, place, content, { type, prefix })
+        const record = recordAt(chunk, 0, at)
+        assert.is(record.size, size)
+        const fact = readMessage(record.type, record.payload)
+        assert.equal(fact, { ...place, ...content, carriedFrom, ends })
+        assert.ok(
+          chunk.subarray(0, at).every((byte) => byte === 0xee),
+          'wrote before its place',
+        )
+        assert.ok(
+          chunk.subarray(at + size).every((byte) => byte === 0xee),
+          'wrote behind it',
+        )
+      },
+    ),
+    { runs: 500 },
+  ),
+)
+
+Facts('a single acknowledgement takes 24 bytes at most, a batch 3 a message at most', () => {
+  const address = { groupId: 20_000, topicId: 20_000, queueId: 1023 }
+  const far = 2 ** 40
+  const one = encodeDeliveryFact(address, { type: 'acked', runs: [far, 1] })
+  assert.ok(one.length <= 24, `${one.length} bytes for one`)
+  const lease = {
+    type: 'leased',
+    invisibleUntilMs: 1.8e12,
+    autoRenew: true,
+    attemptId: '',
+  } as const
+  const batch = encodeDeliveryFact(address, { ...lease, runs: [far, 32, 1] })
+  assert.ok(batch.length <= 32 * 3, `${batch.length} bytes for 32`)
+  const acks = encodeDeliveryFact(address, { type: 'acked', runs: [far, 32] })
+  assert.ok(acks.length <= 32 * 3)
+})
+
+Facts.run()
