@@ -74,7 +74,7 @@ export class CoreBroker implements Broker {
     const { clock, logger, place, inspect } = components
     this.components = components
     this.log = new CommitLog({ clock, logger, place, settings: settings.commitLog })
-    this.index = new IndexStore(place)
+    this.index = new IndexStore(place, { clock, timeoutMs: settings.indexTimeoutMs })
     this.lot = new ParkingLot(settings.parking, clock)
     let cacheKeys = 0
     this.state = new BrokerState({

@@ -9,6 +9,8 @@ export interface BrokerSettings {
   readonly receiver: ReceiverLimits
   readonly parking: ParkingLimits
   readonly reclaim: ReclaimSettings
+  /** A write to the index that takes longer counts as failed; the handle is dead then. */
+  readonly indexTimeoutMs: number
   readonly upkeepRestMs: number
   /** A checkpoint is pressed when this much was admitted since the last one. */
   readonly checkpointBytes: number
@@ -34,6 +36,7 @@ export const brokerDefaults: BrokerSettings = {
   receiver: { unackedMax: 10_000, scanMax: 1_024 },
   parking: { perKeyMax: 1_024, totalMax: 100_000 },
   reclaim: { extentBytes: 4 << 20, carryBelow: 0.25, reclaimMs: 24 * 3_600_000 },
+  indexTimeoutMs: 30_000,
   upkeepRestMs: 5_000,
   checkpointBytes: 32 << 20,
   blockCacheBytes: 32 << 20,

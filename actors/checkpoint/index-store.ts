@@ -1,7 +1,9 @@
 import { BrokerError } from '../../model/errors.ts'
 import { queueBlockKey } from '../../storage/codec/index-key.ts'
+import type { Clock } from '../../model/ports.ts'
 import type { Database, Entry, Operation, Range } from '../../storage/ports/database.ts'
 import type { Place } from '../../storage/ports/place.ts'
+import { isDiskFull } from '../system/disk-full.ts'
 
 /**
  * The index database under the same rule as the CommitLog: after any failed write its handle is
@@ -12,19 +14,34 @@ import type { Place } from '../../storage/ports/place.ts'
  */
 export class IndexStore {
   readonly #place: Place
+  readonly #clock: Clock
+  readonly #timeoutMs: number
   #database: Database | undefined
+  /** The last handle, until it is closed: a medium that hangs may keep it for long. */
+  #closing: Promise<void> | undefined
   #exclusive: Promise<unknown> = Promise.resolve()
 
-  constructor(place: Place) {
+  constructor(place: Place, options: { clock: Clock; timeoutMs: number }) {
     this.#place = place
+    this.#clock = options.clock
+    this.#timeoutMs = options.timeoutMs
   }
 
   get isOpen(): boolean {
     return this.#database !== undefined
   }
 
+  /** Opens it unless it is open. On a full disk LevelDB needs the room of the ballast for that. */
   async open(): Promise<void> {
-    this.#database ??= await this.#place.openDatabase('index')
+    if (this.#database) return
+    if (this.#closing) await this.#within(this.#closing, 'close')
+    try {
+      this.#database = await this.#place.openDatabase('index')
+    } catch (error) {
+      if (!isDiskFull(error)) throw error
+      await this.#place.ballast.release()
+      this.#database = await this.#place.openDatabase('index')
+    }
   }
 
   get(key: Uint8Array): Promise<Uint8Array | undefined> {
@@ -63,25 +80,51 @@ export class IndexStore {
     }
 
   async close(): Promise<void> {
-    const database = this.#database
-    this.#database = undefined
-    await database?.close()
+    this.#letGo()
+    await this.#closing
   }
 
   get #opened(): Database {
-    if (this.#database === undefined)
-      throw new BrokerError('STORE_UNAVAILABLE', { store: 'index', operation: 'answer' })
+    if (this.#database === undefined) throw unavailable('answer')
     return this.#database
   }
 
   async #change(work: (database: Database) => Promise<void>): Promise<void> {
     const database = this.#opened
     try {
-      await work(database)
+      await this.#within(work(database), 'write')
     } catch (error) {
-      if (this.#database === database) this.#database = undefined
-      await database.close()
+      if (this.#database === database) this.#letGo()
       throw error
+    }
+    // Acknowledged behind a write that failed: its next opening will not find it.
+    if (this.#database !== database) throw unavailable('write')
+  }
+
+  #letGo(): void {
+    const database = this.#database
+    this.#database = undefined
+    if (database === undefined) return
+    const closing = database.close().finally(() => {
+      if (this.#closing === closing) this.#closing = undefined
+    })
+    this.#closing = closing
+    closing.catch(() => {})
+  }
+
+  /** A medium that does not answer counts as failed. */
+  async #within<Result>(work: Promise<Result>, operation: string): Promise<Result> {
+    let cancel = (): void => {}
+    const timeout = new Promise<never>((_, reject) => {
+      cancel = this.#clock.after(this.#timeoutMs, () => reject(unavailable(operation)))
+    })
+    try {
+      return await Promise.race([work, timeout])
+    } finally {
+      cancel()
     }
   }
 }
+
+const unavailable = (operation: string) =>
+  new BrokerError('STORE_UNAVAILABLE', { store: 'index', operation })

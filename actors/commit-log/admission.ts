@@ -24,6 +24,8 @@ export interface AdmissionLimits {
 const SLAB_BYTES = 1 << 20
 /** Chunks that are worth two commits. */
 const HALVED_FROM = 4
+/** Full chunks that are worth a commit without waiting for more. */
+const PLENTY = 1
 
 /**
  * The one admission point: a fact's place in the log is decided here, in the same turn in
@@ -78,6 +80,11 @@ export class Admission {
   /** The chunk that holds the newest unsynced fact. */
   get lastChunk(): PendingChunk | undefined {
     return this.#open ?? this.#waiting.at(-1) ?? this.#inFlight.at(-1)
+  }
+
+  /** True when what waits fills a commit of its own. */
+  get hasPlenty(): boolean {
+    return this.#waiting.length >= PLENTY
   }
 
   start(tail: LogTail, epoch: number): void {

@@ -41,7 +41,7 @@ export const commitLogLogic = ({ log, logger, recover }: CommitLogActorDeps) => 
       }),
       commitChunks: fromCallback(({ sendBack }) => {
         const running = log.signal$
-          .pipe(groupCommit({ take: log.take, write: log.write }))
+          .pipe(groupCommit({ take: log.take, write: log.write, hasPlenty: log.hasPlenty }))
           .subscribe({
             next: ({ type, batch }) => {
               if (type === 'synced') log.applySynced(batch)

@@ -13,6 +13,7 @@ import { ChunkLog, type LogTail } from '../../storage/log/chunk-log.ts'
 import type { Database } from '../../storage/ports/database.ts'
 import type { Place } from '../../storage/ports/place.ts'
 import { BoundedCache } from '../system/bounded-cache.ts'
+import { isDiskFull } from '../system/disk-full.ts'
 import { Admission, type Share } from './admission.ts'
 import type { Consequence, PendingChunk } from './pending-chunk.ts'
 import { Resettlement } from './resettlement.ts'
@@ -249,7 +250,9 @@ export class CommitLog {
     else this.#releaseRoomWaiters()
   }
 
-  /** The commit loop's two hands. */
+  /** The commit loop's hands. */
+  readonly hasPlenty = (): boolean => this.#admission.hasPlenty
+
   readonly take = (): readonly PendingChunk[] | undefined => this.#admission.take()
 
   readonly write = (batch: readonly PendingChunk[]): Promise<void> => {
@@ -278,6 +281,7 @@ export class CommitLog {
     }
     this.#releaseRoomWaiters()
     this.committed$.next(batch)
+    if (this.#admission.hasWork) this.#signal()
   }
 
   /** Resolves when no handle is open. */
@@ -418,12 +422,15 @@ export class CommitLog {
   #signal(): void {
     if (this.#isSignalled || this.#mode !== 'writing') return
     this.#isSignalled = true
-    this.#deps.clock.soon(() => {
-      this.#isSignalled = false
-      this.#cancelLinger?.()
-      this.#cancelLinger = undefined
-      if (this.#mode === 'writing') this.signal$.next()
-    })
+    this.#deps.clock.soon(this.#sendSignal)
+  }
+
+  /** One closure for all signals: they come once a turn. */
+  readonly #sendSignal = (): void => {
+    this.#isSignalled = false
+    this.#cancelLinger?.()
+    this.#cancelLinger = undefined
+    if (this.#mode === 'writing') this.signal$.next()
   }
 
   #signalLater(): void {
@@ -458,11 +465,4 @@ export class CommitLog {
   #releaseRoomWaiters(): void {
     for (const release of this.#roomWaiters) release()
   }
-}
-
-const isDiskFull = (error: unknown): boolean => {
-  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause)
-    if (/ENOSPC|No space left/i.test(`${cause.message} ${(cause as { code?: string }).code}`))
-      return true
-  return false
 }

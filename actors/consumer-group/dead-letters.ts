@@ -67,7 +67,7 @@ export class DeadLetters {
       const message = await this.#load(subscription, cell, offset)
       await this.#admit(subscription, cell, { target, message, reason })
     } catch (error) {
-      cell.deliveries.releaseDeadLetter(offset)
+      cell.deliveries.releaseDeadLetter(offset, this.#deps.clock.monotonicMs())
       throw error
     } finally {
       this.running--
@@ -99,6 +99,8 @@ export class DeadLetters {
   ): Promise<void> {
     const { state, log } = this.#deps
     const { target, message } = letter
+    // Its owner ended meanwhile, or retention removed it: there is nothing left to move.
+    if (!state.isOwned(cell) || !cell.deliveries.isHeld(message.queueOffset)) return
     target.gate.pass()
     const queue = target.route('')
     const content = contentOf(letter)
@@ -123,10 +125,12 @@ export class DeadLetters {
     chunk.consequences.push({
       synced: () => {
         group.deadLettered++
-        state.foldEnded(ends, position)
+        const fact = { type: 'acked', runs: [message.queueOffset, 1] } as const
+        if (state.isOwned(cell)) state.foldDelivery(cell, fact, { position, skewMs: 0 })
         parked.wake()
       },
-      gone: () => cell.deliveries.releaseDeadLetter(message.queueOffset),
+      gone: () =>
+        cell.deliveries.releaseDeadLetter(message.queueOffset, this.#deps.clock.monotonicMs()),
     })
     await log.whenSynced(admitted)
   }

@@ -24,12 +24,14 @@ const notEnded = () =>
 /** Consumer groups by name; created on first use. */
 export class GroupRegistry implements Groups {
   readonly #deps: RegistryDeps
+  readonly #logic: ReturnType<typeof groupLogic>
   readonly #creating = new InFlight<Group>()
   readonly #ending = new Map<string, Promise<void>>()
   readonly #endWaiters = new Map<string, EndWaiter>()
 
   constructor(deps: RegistryDeps) {
     this.#deps = deps
+    this.#logic = groupLogic(deps)
   }
 
   startAll(): void {
@@ -155,11 +157,10 @@ export class GroupRegistry implements Groups {
   }
 
   #start(group: Group): void {
-    this.#deps.supervision.start(
-      groupAddress(group.groupId),
-      groupLogic(group, this.#deps),
-      () => ({ status: group.status === 'ending' ? 'ending' : 'serving' }),
-    )
+    this.#deps.supervision.start(groupAddress(group.groupId), this.#logic, () => ({
+      groupId: group.groupId,
+      status: group.status === 'ending' ? 'ending' : 'serving',
+    }))
   }
 }
 

@@ -1,5 +1,8 @@
 import { fromPromise } from 'xstate'
-import { groupMachine } from '../../machines/consumer-group/consumer-group.machine.ts'
+import {
+  groupMachine,
+  type GroupRef,
+} from '../../machines/consumer-group/consumer-group.machine.ts'
 import { BrokerError } from '../../model/errors.ts'
 import { groupDeliveriesRange } from '../../storage/codec/index-key.ts'
 import { encodeRegistryFact } from '../../storage/codec/registry-fact.ts'
@@ -8,32 +11,38 @@ import type { Group } from './group.ts'
 
 export const groupAddress = (groupId: number): string => `group:${groupId}`
 
-/** Gives `groupMachine` its hands. */
-export const groupLogic = (group: Group, { state, log, index }: OwnerDeps) =>
-  groupMachine.provide({
+/** Gives `groupMachine` its hands; made once for all groups. */
+export const groupLogic = ({ state, log, index }: OwnerDeps) => {
+  const groupOf = ({ groupId }: GroupRef): Group => state.groups.get(groupId) as Group
+  return groupMachine.provide({
     actions: {
-      openGate: () => group.gate.open(),
-      closeGate: () =>
-        group.gate.close(() => new BrokerError('GROUP_ENDING', { group: group.name })),
+      openGate: ({ context }) => groupOf(context).gate.open(),
+      closeGate: ({ context }) => {
+        const group = groupOf(context)
+        group.gate.close(() => new BrokerError('GROUP_ENDING', { group: group.name }))
+      },
     },
     actors: {
-      answerRequests: fromPromise(async () => {
+      answerRequests: fromPromise(async ({ input }: { input: GroupRef }) => {
+        const group = groupOf(input)
         for (const { parked } of group.subscriptions.values()) parked.wakeAll()
         await group.gate.whenEmpty()
         await log.flush()
       }),
-      dropLeases: fromPromise(() =>
+      dropLeases: fromPromise(({ input }: { input: GroupRef }) =>
         index.exclusive(async () => {
-          if (group.status === 'dropped') return
-          const fact = { type: 'groupDropped', groupId: group.groupId } as const
+          const { status, groupId } = groupOf(input)
+          if (status === 'dropped') return
+          const fact = { type: 'groupDropped', groupId } as const
           const admitted = log.admitFact(encodeRegistryFact(fact), 'freeing', {
             synced: () => state.foldRegistry(fact, admitted.chunk.offset + admitted.at),
           })
           await log.whenSynced(admitted)
         }),
       ),
-      sweepIndex: fromPromise(() =>
-        index.exclusive(() => index.clear(groupDeliveriesRange(group.groupId))),
+      sweepIndex: fromPromise(({ input: { groupId } }: { input: GroupRef }) =>
+        index.exclusive(() => index.clear(groupDeliveriesRange(groupId))),
       ),
     },
   })
+}

@@ -141,11 +141,12 @@ export class Receiver {
     const { clock } = this.#deps
     const untilMs = clock.monotonicMs() + request.waitMs
     let reader = this.#reader(subscription)
+    let first = subscription.turn++
     let rounds = 0
     let filteredOut = false
     for (;;) {
       // Looking and parking are one turn, so that nothing becomes visible in between.
-      const found = this.#look(subscription, request, reader)
+      const found = this.#look(subscription, request, reader, first)
       filteredOut ||= found.filteredOut
       if (found.deliveries.length > 0) {
         // What was taken is delivered; loads of further queues only warm the cache.
@@ -160,6 +161,7 @@ export class Receiver {
         throw new BrokerError('THROTTLED', { reason: 'messages are being loaded, come again' })
       }
       rounds = 0
+      first = subscription.turn++
       reader = this.#reader(subscription)
       if (!request.filter.isAll || request.signal?.aborted) subscription.parked.wake()
       const leftMs = untilMs - clock.monotonicMs()
@@ -180,7 +182,12 @@ export class Receiver {
   }
 
   /** One turn: everything decided here is decided on one state. */
-  #look(subscription: Subscription, request: ReceiveRequest, reader: MessageReader): Found {
+  #look(
+    subscription: Subscription,
+    request: ReceiveRequest,
+    reader: MessageReader,
+    first: number,
+  ): Found {
     subscription.topic.gate.pass()
     subscription.group.gate.pass()
     const found: Found = { deliveries: [], loads: [], filteredOut: false, hasMore: false }
@@ -188,7 +195,6 @@ export class Receiver {
       this.#repeat(subscription, request.attemptId, reader, found)
     if (found.deliveries.length > 0 || found.loads.length > 0) return found
     const { queues } = subscription.topic
-    const first = subscription.turn++
     for (let step = 0; step < queues.length; step++) {
       const queue = queues[(first + step) % queues.length] as ConsumeQueue
       if (!this.#mayHave(subscription, queue)) continue

@@ -24,6 +24,10 @@ export class SessionBook {
     return this.#byClient.get(clientId)
   }
 
+  numbered(number: number): SessionEntry | undefined {
+    return this.#byNumber.get(number)
+  }
+
   enter(clientId: string, nowMs: number): SessionEntry {
     const entry: SessionEntry = {
       number: this.#next++,

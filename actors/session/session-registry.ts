@@ -13,12 +13,33 @@ export interface SessionRegistryDeps {
 
 const sessionAddress = ({ number }: SessionEntry): string => `session:${number}`
 
+/** Gives `sessionMachine` its hands; made once for all sessions. */
+const sessionLogic = ({ book, clock, graceMs, onLost }: SessionRegistryDeps) =>
+  sessionMachine.provide({
+    guards: {
+      wasSeen: ({ context }) => {
+        const entry = book.numbered(context.number)
+        return entry !== undefined && clock.monotonicMs() - entry.lastSeenMs < graceMs
+      },
+    },
+    actions: {
+      release: ({ context }) => {
+        const entry = book.numbered(context.number)
+        if (entry === undefined) return
+        book.leave(entry)
+        onLost(entry)
+      },
+    },
+  })
+
 /** Clients, alive by streams or calls; one actor each, which a call never wakes. */
 export class SessionRegistry implements Sessions {
   readonly #deps: SessionRegistryDeps
+  readonly #logic: ReturnType<typeof sessionLogic>
 
   constructor(deps: SessionRegistryDeps) {
     this.#deps = deps
+    this.#logic = sessionLogic(deps)
   }
 
   get count(): number {
@@ -64,17 +85,9 @@ export class SessionRegistry implements Sessions {
   }
 
   #start(entry: SessionEntry): void {
-    const { book, clock, graceMs, onLost, supervision } = this.#deps
-    const logic = sessionMachine.provide({
-      guards: { wasSeen: () => clock.monotonicMs() - entry.lastSeenMs < graceMs },
-      actions: {
-        release: () => {
-          book.leave(entry)
-          onLost(entry)
-        },
-      },
-    })
-    supervision.start(sessionAddress(entry), logic, () => ({ graceMs }))
+    const { graceMs, supervision } = this.#deps
+    const { number } = entry
+    supervision.start(sessionAddress(entry), this.#logic, () => ({ number, graceMs }))
   }
 
   #send(entry: SessionEntry, type: string): void {

@@ -24,6 +24,14 @@ export interface Block {
 /** What a queue asks of the index: the stored bytes of one of its blocks. */
 export type ReadBlock = (queueId: number, block: number) => Promise<Buffer | undefined>
 
+/** Told what becomes of a queue's messages. */
+export interface QueueOwner {
+  /** Offsets became visible. */
+  queueVisible(): void
+  /** A unit was admitted and never came to be. */
+  unitGone(unit: Unit): void
+}
+
 /** Clean blocks of all queues, bounded together. */
 export interface BlockCache {
   get(key: number): Buffer | undefined
@@ -52,10 +60,7 @@ export class ConsumeQueue implements CommitTarget {
   isOrdered: boolean
   touchedIn: PendingChunk | undefined
   touchedAt = 0
-  /** Told when offsets became visible. */
-  onVisible: (() => void) | undefined
-  /** Told of every unit that was admitted and never came to be. */
-  onGone: ((unit: Unit) => void) | undefined
+  #owner: QueueOwner | undefined
   #dirty: Map<number, Block> = noBlocks
   /**
    * Raised when blocks change place between memory and index; a read that straddles it is repeated.
@@ -70,7 +75,7 @@ export class ConsumeQueue implements CommitTarget {
   constructor(
     queueId: number,
     bounds: { offsetMin: number; offsetMax: number; isOrdered: boolean },
-    deps: { cache: BlockCache; cacheBase: () => number; read: ReadBlock },
+    deps: { cache: BlockCache; cacheBase: () => number; read: ReadBlock; owner?: QueueOwner },
   ) {
     this.queueId = queueId
     this.offsetMin = bounds.offsetMin
@@ -81,6 +86,7 @@ export class ConsumeQueue implements CommitTarget {
     this.#cache = deps.cache
     this.#cacheBase = deps.cacheBase()
     this.#read = deps.read
+    this.#owner = deps.owner
   }
 
   get indexedFrom(): number {
@@ -130,13 +136,13 @@ export class ConsumeQueue implements CommitTarget {
   commit(offsetEnd: number): void {
     if (offsetEnd <= this.offsetMax) return
     this.offsetMax = offsetEnd
-    this.onVisible?.()
+    this.#owner?.queueVisible()
   }
 
   rollBack(): void {
     for (let offset = this.offsetMax; offset < this.admittedEnd; offset++) {
       const unit = this.unit(offset)
-      if (unit) this.onGone?.(unit)
+      if (unit) this.#owner?.unitGone(unit)
     }
     this.admittedEnd = this.offsetMax
     this.touchedIn = undefined
@@ -259,8 +265,7 @@ export class ConsumeQueue implements CommitTarget {
     for (let block = blockOf(this.offsetMin); block <= blockOf(this.admittedEnd); block++)
       this.#cache.delete(this.#cacheBase + block)
     this.#dirty = noBlocks
-    this.onVisible = undefined
-    this.onGone = undefined
+    this.#owner = undefined
   }
 
   /**

@@ -32,6 +32,7 @@ const notEnded = () =>
 /** Topics by name: creating, changing and ending them are durable facts, decided here. */
 export class TopicRegistry implements Topics {
   readonly #deps: RegistryDeps
+  readonly #logic: ReturnType<typeof topicLogic>
   readonly #creating = new InFlight<Topic>()
   readonly #ending = new Map<string, Promise<void>>()
   readonly #endWaiters = new Map<string, EndWaiter>()
@@ -40,6 +41,7 @@ export class TopicRegistry implements Topics {
 
   constructor(deps: RegistryDeps) {
     this.#deps = deps
+    this.#logic = topicLogic(deps)
   }
 
   /** Starts the actors of everything that recovery found. */
@@ -209,7 +211,8 @@ export class TopicRegistry implements Topics {
   #start(topic: Topic): void {
     const { supervision } = this.#deps
     const address = topicAddress(topic.topicId)
-    supervision.start(address, topicLogic(topic, this.#deps), () => ({
+    supervision.start(address, this.#logic, () => ({
+      topicId: topic.topicId,
       status: topic.status === 'ending' ? 'ending' : 'serving',
     }))
     if (this.throttle)

@@ -1,5 +1,5 @@
 import { fromPromise } from 'xstate'
-import { topicMachine } from '../../machines/topic/topic.machine.ts'
+import { topicMachine, type TopicRef } from '../../machines/topic/topic.machine.ts'
 import { BrokerError } from '../../model/errors.ts'
 import { groupTopicRange, topicQueuesRange } from '../../storage/codec/index-key.ts'
 import { encodeRegistryFact } from '../../storage/codec/registry-fact.ts'
@@ -18,43 +18,52 @@ export interface OwnerDeps {
 
 export const topicAddress = (topicId: number): string => `topic:${topicId}`
 
-/** Gives `topicMachine` its hands: the gate, and the steps of ending, each idempotent. */
-export const topicLogic = (topic: Topic, { state, log, index, clock }: OwnerDeps) =>
-  topicMachine.provide({
+/**
+ * Gives `topicMachine` its hands: the gate, and the steps of ending, each idempotent. Made once
+ * for all topics: a machine of its own costs a topic 24 KiB.
+ */
+export const topicLogic = ({ state, log, index, clock }: OwnerDeps) => {
+  const topicOf = ({ topicId }: TopicRef): Topic => state.topics.get(topicId) as Topic
+  return topicMachine.provide({
     actions: {
-      openGate: () => topic.gate.open(),
-      throttleGate: (_, { refusal }) => topic.gate.throttle(refusal),
-      closeGate: () =>
-        topic.gate.close(() => new BrokerError('TOPIC_ENDING', { topic: topic.name })),
+      openGate: ({ context }) => topicOf(context).gate.open(),
+      throttleGate: ({ context }, { refusal }) => topicOf(context).gate.throttle(refusal),
+      closeGate: ({ context }) => {
+        const topic = topicOf(context)
+        topic.gate.close(() => new BrokerError('TOPIC_ENDING', { topic: topic.name }))
+      },
     },
     actors: {
-      answerRequests: fromPromise(async () => {
+      answerRequests: fromPromise(async ({ input }: { input: TopicRef }) => {
+        const topic = topicOf(input)
         for (const group of state.groups.values())
           group.subscriptions.get(topic.topicId)?.parked.wakeAll()
         await topic.gate.whenEmpty()
         await log.flush()
       }),
-      dropLeases: fromPromise(async () => {
+      dropLeases: fromPromise(async ({ input: { topicId } }: { input: TopicRef }) => {
         await index.exclusive(async () => {
           for (const group of state.groups.values()) {
-            const subscription = group.subscriptions.get(topic.topicId)
+            const subscription = group.subscriptions.get(topicId)
             if (subscription === undefined) continue
             for (const cell of subscription.cells) if (cell) state.dirtyCells.delete(cell)
-            group.subscriptions.delete(topic.topicId)
-            await index.clear(groupTopicRange(group.groupId, topic.topicId))
+            // Forgotten only when they are gone: a step that fails begins anew.
+            await index.clear(groupTopicRange(group.groupId, topicId))
+            group.subscriptions.delete(topicId)
           }
         })
       }),
       // Under the checkpoint's lock: a state written between admission and sync would say that
       // the fact is in it.
-      dropQueues: fromPromise(() =>
-        index.exclusive(() => dropQueues(topic, { state, log, clock })),
+      dropQueues: fromPromise(({ input }: { input: TopicRef }) =>
+        index.exclusive(() => dropQueues(topicOf(input), { state, log, clock })),
       ),
-      sweepIndex: fromPromise(() =>
-        index.exclusive(() => index.clear(topicQueuesRange(topic.topicId))),
+      sweepIndex: fromPromise(({ input: { topicId } }: { input: TopicRef }) =>
+        index.exclusive(() => index.clear(topicQueuesRange(topicId))),
       ),
     },
   })
+}
 
 const dropQueues = async (
   topic: Topic,

@@ -6,7 +6,7 @@ import { spreadHash } from '../../model/wire/hash.ts'
 import type { Unit } from '../../storage/codec/unit-block.ts'
 import { FactsSpan } from '../system/facts-span.ts'
 import { Gate } from '../system/gate.ts'
-import { type BlockCache, ConsumeQueue, type ReadBlock } from './consume-queue.ts'
+import { type BlockCache, ConsumeQueue, type QueueOwner, type ReadBlock } from './consume-queue.ts'
 
 export interface TopicDeps {
   readonly cache: BlockCache
@@ -33,7 +33,7 @@ const noSettings: TopicSettings = {
  * A topic's projection: what folding its facts gives, and the gate to it. Owned by the topic's
  * actor, which receives it as input and lets go of everything in it when it ends.
  */
-export class Topic {
+export class Topic implements QueueOwner {
   readonly topicId: number
   name = ''
   settings: TopicSettings = noSettings
@@ -55,13 +55,6 @@ export class Topic {
   readonly #deps: TopicDeps
   readonly #read: ReadBlock
   #turn = 0
-  readonly #visible = (): void => {
-    if (this.waiting.size > 0) this.#deps.onNews(this)
-  }
-  readonly #gone = (unit: Unit): void => {
-    this.bytes -= unit.size
-    this.#deps.onGone(unit)
-  }
 
   constructor(topicId: number, deps: TopicDeps) {
     this.topicId = topicId
@@ -157,6 +150,15 @@ export class Topic {
     return this.queues[queueId] as ConsumeQueue
   }
 
+  queueVisible(): void {
+    if (this.waiting.size > 0) this.#deps.onNews(this)
+  }
+
+  unitGone(unit: Unit): void {
+    this.bytes -= unit.size
+    this.#deps.onGone(unit)
+  }
+
   /** Once per commit, after all its queues became visible. */
   announce(): void {
     for (const subscriber of this.waiting) subscriber.wake()
@@ -174,9 +176,8 @@ export class Topic {
       cache: this.#deps.cache,
       cacheBase: this.#deps.cacheBase,
       read: this.#read,
+      owner: this,
     })
-    queue.onVisible = this.#visible
-    queue.onGone = this.#gone
     this.queues.push(queue)
   }
 }

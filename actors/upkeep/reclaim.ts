@@ -7,6 +7,7 @@ import { groupKey, topicKey } from '../../storage/codec/index-key.ts'
 import { carriedPrefix, type MessageFact, readMessage } from '../../storage/codec/message-fact.ts'
 import { recordsOf } from '../../storage/codec/record.ts'
 import { encodeRegistryFact } from '../../storage/codec/registry-fact.ts'
+import type { Unit } from '../../storage/codec/unit-block.ts'
 import type { BrokerState } from '../broker/broker-state.ts'
 import { unitOf } from '../broker/replay.ts'
 import type { IndexStore } from '../checkpoint/index-store.ts'
@@ -15,6 +16,7 @@ import type { Group } from '../consumer-group/group.ts'
 import type { FactsSpan } from '../system/facts-span.ts'
 import type { ConsumeQueue } from '../topic/consume-queue.ts'
 import type { Topic } from '../topic/topic.ts'
+import { unitAt } from './trim.ts'
 
 export interface ReclaimDeps {
   readonly state: BrokerState
@@ -126,7 +128,7 @@ const survivorsIn = async (deps: ReclaimDeps, from: number, to: number): Promise
   const survivors: Survivor[] = []
   for await (const chunk of deps.log.chunks.offsets(from, to)) await collect(deps, chunk, survivors)
   return survivors
-
+}
 
 const collect = async (
   { state, log }: ReclaimDeps,
@@ -141,9 +143,9 @@ const collect = async (
     const topic = state.topics.get(fact.topicId)
     const queue = topic?.status === 'dropped' ? undefined : topic?.queues[fact.queueId]
     if (topic === undefined || queue === undefined || fact.queueOffset < queue.offsetMin) continue
-    if (queue.unit(fact.queueOffset) === undefined) await queue.load(fact.queueOffset)
     const from = { chunk: offset, at: record.at, size: record.size }
-    if (isLive(topic, queue, fact, from)) survivors.push({ topic, queue, fact, from })
+    const unit = await unitAt(queue, fact.queueOffset)
+    if (isAt(unit, from)) survivors.push({ topic, queue, fact, from })
   }
 }
 
@@ -155,9 +157,11 @@ const isLive = (
   from: Survivor['from'],
 ): boolean => {
   if (topic.status === 'dropped' || queueOffset < queue.offsetMin) return false
-  const unit = queue.unit(queueOffset)
-  return unit?.chunk === from.chunk && unit.at === from.at
+  return isAt(queue.unit(queueOffset), from)
 }
+
+const isAt = (unit: Unit | undefined, from: Survivor['from']): boolean =>
+  unit?.chunk === from.chunk && unit.at === from.at
 
 const carryMessage = (
   { state, log }: ReclaimDeps,

@@ -102,7 +102,8 @@ const oldestQueue = async (topic: Topic) => {
   return oldest
 }
 
-const unitAt = async (queue: ConsumeQueue, offset: number) => {
+/** The unit at an offset, loaded where it must be. */
+export const unitAt = async (queue: ConsumeQueue, offset: number) => {
   for (let round = 0; round < LOADS_MAX; round++) {
     const unit = queue.unit(offset)
     if (unit) return unit

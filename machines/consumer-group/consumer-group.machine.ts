@@ -1,11 +1,18 @@
 import { setup } from 'xstate'
 import { unprovided } from '../unprovided.ts'
 
-export interface GroupInput {
+/** Names the group to the hands, which are the same for all groups. */
+export interface GroupRef {
+  readonly groupId: number
+}
+
+export interface GroupInput extends GroupRef {
   readonly status: 'serving' | 'ending'
 }
 
 export type GroupEvent = { readonly type: 'group.end' }
+
+const refOf = ({ context: { groupId } }: { context: GroupInput }): GroupRef => ({ groupId })
 
 /** The life of a consumer group: as a topic's, with deliveries instead of queues. */
 export const groupMachine = setup({
@@ -16,9 +23,9 @@ export const groupMachine = setup({
     tags: {} as 'serving' | 'ending',
   },
   actors: {
-    answerRequests: unprovided<void>('answerRequests'),
-    dropLeases: unprovided<void>('dropLeases'),
-    sweepIndex: unprovided<void>('sweepIndex'),
+    answerRequests: unprovided<void, GroupRef>('answerRequests'),
+    dropLeases: unprovided<void, GroupRef>('dropLeases'),
+    sweepIndex: unprovided<void, GroupRef>('sweepIndex'),
   },
   actions: { openGate: () => {}, closeGate: () => {} },
   guards: { isEnding: ({ context }) => context.status === 'ending' },
@@ -36,13 +43,18 @@ export const groupMachine = setup({
       initial: 'refusingRequests',
       states: {
         refusingRequests: {
-          invoke: { src: 'answerRequests', onDone: 'droppingLeases', onError: 'waiting' },
+          invoke: {
+            src: 'answerRequests',
+            input: refOf,
+            onDone: 'droppingLeases',
+            onError: 'waiting',
+          },
         },
         droppingLeases: {
-          invoke: { src: 'dropLeases', onDone: 'sweepingIndex', onError: 'waiting' },
+          invoke: { src: 'dropLeases', input: refOf, onDone: 'sweepingIndex', onError: 'waiting' },
         },
         sweepingIndex: {
-          invoke: { src: 'sweepIndex', onDone: '#group.ended', onError: 'waiting' },
+          invoke: { src: 'sweepIndex', input: refOf, onDone: '#group.ended', onError: 'waiting' },
         },
         waiting: { after: { retry: 'refusingRequests' } },
       },

@@ -142,18 +142,26 @@ export class Deliveries {
     this.table.state[slot] = leaseState.deadLettering
   }
 
+  /** True while a dead letter of this message is being made. */
+  isHeld(offset: number): boolean {
+    const slot = this.table.find(offset)
+    return slot >= 0 && this.table.state[slot] === leaseState.deadLettering
+  }
+
   /** The dead letter is admitted: a state written from now on has the message acknowledged. */
   admitDeadLetter(offset: number): void {
     const slot = this.table.find(offset)
     if (slot >= 0) this.table.state[slot] = leaseState.deadLettered
   }
 
-  /** The dead letter did not happen: deliverable again, so that it is tried again. */
-  releaseDeadLetter(offset: number): void {
+  /** The dead letter did not happen: leased as before, or deliverable, so that it is tried again. */
+  releaseDeadLetter(offset: number, nowMs: number): void {
     const slot = this.table.find(offset)
     const state = slot < 0 ? leaseState.removed : this.table.state[slot]
-    if (state === leaseState.deadLettering || state === leaseState.deadLettered)
-      this.#makeAvailable(slot)
+    if (state !== leaseState.deadLettering && state !== leaseState.deadLettered) return
+    const deadline = this.table.deadline[slot] as number
+    if (deadline > nowMs) this.#lease(slot, deadline)
+    else this.#makeAvailable(slot)
   }
 
   /** Leases of a lost session end at `deadline`, if they did not earlier. Calls back per lease. */
@@ -230,7 +238,8 @@ export class Deliveries {
     cause: ExtensionCause,
     { deadline, attempt }: { deadline: number; attempt: number },
   ): void {
-    const slot = this.table.find(offset)
+    // Ahead when a crash lost the lease that is extended.
+    const slot = this.#slotFor(offset)
     if (slot < 0) return
     if (this.table.state[slot] === leaseState.available) this.available--
     this.table.attempt[slot] = attempt

@@ -1,6 +1,8 @@
 import { setup } from 'xstate'
 
 export interface SessionInput {
+  /** Names the session to the hands, which are the same for all. */
+  readonly number: number
   /** With neither stream nor call for this long, a client is gone. */
   readonly graceMs: number
 }

@@ -2,7 +2,12 @@ import { setup } from 'xstate'
 import type { BrokerError } from '../../model/errors.ts'
 import { unprovided } from '../unprovided.ts'
 
-export interface TopicInput {
+/** Names the topic to the hands, which are the same for all topics. */
+export interface TopicRef {
+  readonly topicId: number
+}
+
+export interface TopicInput extends TopicRef {
   /** What the facts say: a topic whose ending was synced goes on ending after a restart. */
   readonly status: 'serving' | 'ending'
 }
@@ -11,6 +16,8 @@ export type TopicEvent =
   | { readonly type: 'topic.end' }
   | { readonly type: 'topic.throttle'; readonly refusal: () => BrokerError }
   | { readonly type: 'topic.release' }
+
+const refOf = ({ context: { topicId } }: { context: TopicInput }): TopicRef => ({ topicId })
 
 /**
  * The life of a topic. The chart opens and closes the gate that every request passes; ending
@@ -26,10 +33,10 @@ export const topicMachine = setup({
     tags: {} as 'serving' | 'ending',
   },
   actors: {
-    answerRequests: unprovided<void>('answerRequests'),
-    dropLeases: unprovided<void>('dropLeases'),
-    dropQueues: unprovided<void>('dropQueues'),
-    sweepIndex: unprovided<void>('sweepIndex'),
+    answerRequests: unprovided<void, TopicRef>('answerRequests'),
+    dropLeases: unprovided<void, TopicRef>('dropLeases'),
+    dropQueues: unprovided<void, TopicRef>('dropQueues'),
+    sweepIndex: unprovided<void, TopicRef>('sweepIndex'),
   },
   actions: {
     openGate: () => {},
@@ -70,16 +77,21 @@ export const topicMachine = setup({
       initial: 'refusingRequests',
       states: {
         refusingRequests: {
-          invoke: { src: 'answerRequests', onDone: 'droppingLeases', onError: 'waiting' },
+          invoke: {
+            src: 'answerRequests',
+            input: refOf,
+            onDone: 'droppingLeases',
+            onError: 'waiting',
+          },
         },
         droppingLeases: {
-          invoke: { src: 'dropLeases', onDone: 'droppingQueues', onError: 'waiting' },
+          invoke: { src: 'dropLeases', input: refOf, onDone: 'droppingQueues', onError: 'waiting' },
         },
         droppingQueues: {
-          invoke: { src: 'dropQueues', onDone: 'sweepingIndex', onError: 'waiting' },
+          invoke: { src: 'dropQueues', input: refOf, onDone: 'sweepingIndex', onError: 'waiting' },
         },
         sweepingIndex: {
-          invoke: { src: 'sweepIndex', onDone: '#topic.ended', onError: 'waiting' },
+          invoke: { src: 'sweepIndex', input: refOf, onDone: '#topic.ended', onError: 'waiting' },
         },
         waiting: { after: { retry: 'refusingRequests' } },
       },

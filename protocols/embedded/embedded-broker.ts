@@ -66,14 +66,18 @@ export class EmbeddedBroker {
   }
 
   /** Stores a message. Resolves when it is synced to disk; throws without storing anything. */
-  async send(topic: string, draft: MessageDraft): Promise<SendReceipt> {
+  send(topic: string, draft: MessageDraft): Promise<SendReceipt> {
     const { broker, clock, host } = this.#parts
-    const message = encodeDraft(draft, {
-      messageId: draft.messageId ?? this.#nextId(),
-      bornAtMs: Math.floor(clock.wallMs()),
-      bornHost: host,
-    })
-    return broker.append(topic, message)
+    try {
+      const message = encodeDraft(draft, {
+        messageId: draft.messageId ?? this.#nextId(),
+        bornAtMs: Math.floor(clock.wallMs()),
+        bornHost: host,
+      })
+      return broker.append(topic, message)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** Takes up to `batchMax` messages; an empty array when there are none in time. */

@@ -102,12 +102,14 @@ Audit('finds a chunk where the log was trimmed, and an actor without its topic',
   broker.state.space.gaps = [0, 10]
   const dead = broker.state.topicShell(500)
   const deps = { state: broker.state, log: broker.log, index: broker.index, clock: systemClock }
-  broker.supervisions.topics.start('topic:500', topicLogic(dead, deps), () => ({
+  broker.supervisions.topics.start('topic:500', topicLogic(deps), () => ({
+    topicId: dead.topicId,
     status: 'serving',
   }))
   broker.state.topics.delete(500)
   broker.state.topicShell(501).status = 'dropped'
-  broker.supervisions.topics.start('topic:501', topicLogic(dead, deps), () => ({
+  broker.supervisions.topics.start('topic:501', topicLogic(deps), () => ({
+    topicId: dead.topicId,
     status: 'serving',
   }))
   const kinds = (await opened.audit()).residue.map(({ kind, what }) => `${kind} ${what}`)

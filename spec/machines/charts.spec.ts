@@ -2,10 +2,13 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createActor, fromCallback, fromPromise, SimulatedClock } from 'xstate'
 import { commitLogMachine } from '../../machines/commit-log/commit-log.machine.ts'
-import { groupMachine } from '../../machines/consumer-group/consumer-group.machine.ts'
+import {
+  groupMachine,
+  type GroupRef,
+} from '../../machines/consumer-group/consumer-group.machine.ts'
 import { dispatcherMachine } from '../../machines/dispatcher/dispatcher.machine.ts'
 import { sessionMachine } from '../../machines/session/session.machine.ts'
-import { topicMachine } from '../../machines/topic/topic.machine.ts'
+import { topicMachine, type TopicRef } from '../../machines/topic/topic.machine.ts'
 import { upkeepMachine } from '../../machines/upkeep/upkeep.machine.ts'
 import { BrokerError } from '../../model/errors.ts'
 
@@ -16,8 +19,8 @@ const settle = async (): Promise<void> => {
 /** Effects that are scripted: each call takes the next outcome, and the last one for ever. */
 const scripted = (steps: string[], script: Readonly<Record<string, ('ok' | 'fails')[]>>) => {
   const calls = new Map<string, number>()
-  return (name: string) =>
-    fromPromise<void, void>(async () => {
+  return <Input = void>(name: string) =>
+    fromPromise<void, Input>(async () => {
       steps.push(name)
       const count = calls.get(name) ?? 0
       calls.set(name, count + 1)
@@ -38,13 +41,13 @@ Charts(
     const machine = topicMachine.provide({
       actions: { closeGate: () => steps.push('close'), openGate: () => steps.push('open') },
       actors: {
-        answerRequests: effect('answerRequests'),
-        dropLeases: effect('dropLeases'),
-        dropQueues: effect('dropQueues'),
-        sweepIndex: effect('sweepIndex'),
+        answerRequests: effect<TopicRef>('answerRequests'),
+        dropLeases: effect<TopicRef>('dropLeases'),
+        dropQueues: effect<TopicRef>('dropQueues'),
+        sweepIndex: effect<TopicRef>('sweepIndex'),
       },
     })
-    const actor = createActor(machine, { clock, input: { status: 'serving' } }).start()
+    const actor = createActor(machine, { clock, input: { topicId: 1, status: 'serving' } }).start()
     actor.send({ type: 'topic.end' })
     assert.equal(steps.slice(0, 2), ['open', 'close'])
     for (let round = 0; round < 3; round++) {
@@ -64,13 +67,13 @@ Charts('a topic whose end is on disk goes on ending after a restart, and never o
   const machine = topicMachine.provide({
     actions: { openGate: () => steps.push('open') },
     actors: {
-      answerRequests: effect('answerRequests'),
-      dropLeases: effect('dropLeases'),
-      dropQueues: effect('dropQueues'),
-      sweepIndex: effect('sweepIndex'),
+      answerRequests: effect<TopicRef>('answerRequests'),
+      dropLeases: effect<TopicRef>('dropLeases'),
+      dropQueues: effect<TopicRef>('dropQueues'),
+      sweepIndex: effect<TopicRef>('sweepIndex'),
     },
   })
-  const actor = createActor(machine, { input: { status: 'ending' } }).start()
+  const actor = createActor(machine, { input: { topicId: 1, status: 'ending' } }).start()
   await settle()
   assert.is(actor.getSnapshot().status, 'done')
   assert.not(steps.includes('open'))
@@ -81,7 +84,7 @@ Charts('a topic throttles and takes sends again', () => {
   const machine = topicMachine.provide({
     actions: { openGate: () => gate.push('open'), throttleGate: () => gate.push('throttle') },
   })
-  const actor = createActor(machine, { input: { status: 'serving' } }).start()
+  const actor = createActor(machine, { input: { topicId: 1, status: 'serving' } }).start()
   const refusal = () => new BrokerError('THROTTLED', { reason: 'spec' })
   actor.send({ type: 'topic.throttle', refusal })
   actor.send({ type: 'topic.release' })
@@ -95,12 +98,12 @@ Charts('a group ends by its steps in order', async () => {
   const machine = groupMachine.provide({
     actions: { closeGate: () => steps.push('close') },
     actors: {
-      answerRequests: effect('answerRequests'),
-      dropLeases: effect('dropLeases'),
-      sweepIndex: effect('sweepIndex'),
+      answerRequests: effect<GroupRef>('answerRequests'),
+      dropLeases: effect<GroupRef>('dropLeases'),
+      sweepIndex: effect<GroupRef>('sweepIndex'),
     },
   })
-  const actor = createActor(machine, { clock, input: { status: 'serving' } }).start()
+  const actor = createActor(machine, { clock, input: { groupId: 1, status: 'serving' } }).start()
   actor.send({ type: 'group.end' })
   await settle()
   clock.increment(1_000)
@@ -223,7 +226,7 @@ Charts('a session is lost in silence, kept by calls, and ended by a goodbye', ()
     guards: { wasSeen: () => seen },
     actions: { release: () => released++ },
   })
-  const open = () => createActor(machine, { clock, input: { graceMs: 30 } }).start()
+  const open = () => createActor(machine, { clock, input: { number: 1, graceMs: 30 } }).start()
   const silent = open()
   clock.increment(30)
   assert.is(silent.getSnapshot().value, 'detached')

@@ -4,6 +4,8 @@ export interface GroupCommitOptions<Batch> {
   /** Everything that waits now, up to a batch; undefined when nothing does. */
   readonly take: () => Batch | undefined
   readonly write: (batch: Batch) => Promise<void>
+  /** True while so much waits that it is worth a commit without what the next answers bring. */
+  readonly hasPlenty: () => boolean
 }
 
 export type CommitStep<Batch> =
@@ -13,8 +15,8 @@ export type CommitStep<Batch> =
 /**
  * Natural batching: one batch on its way while the next one fills, none when nothing waits.
  *
- * The source only says that something may wait; signals during a commit are covered by the
- * look that follows it. A failed write errors the stream, and its owner takes the store for
+ * The source only says that something may wait, and says so again after a batch was announced
+ * while something does. A failed write errors the stream, and its owner takes the store for
  * dead. Admission is the owner's: nothing here queues, so nothing here needs a bound.
  */
 export const groupCommit = <Batch>(
@@ -22,13 +24,14 @@ export const groupCommit = <Batch>(
 ): OperatorFunction<void, CommitStep<Batch>> => exhaustMap(() => drained(options))
 
 /**
- * The next batch is on its way before the last one is announced: whoever is answered does its
- * work while the disk does its own.
+ * Where plenty waits, the next batch is on its way before the last one is announced: whoever is
+ * answered does its work while the disk does its own. Where little waits it is announced first,
+ * so that what the answers bring shares the next commit instead of waiting for the one after.
  */
-const drained = <Batch>({ take, write }: GroupCommitOptions<Batch>) =>
+const drained = <Batch>({ take, write, hasPlenty }: GroupCommitOptions<Batch>) =>
   new Observable<CommitStep<Batch>>((subscriber) => {
     const commitNext = (done?: Batch): void => {
-      const batch = take()
+      const batch = done === undefined || hasPlenty() ? take() : undefined
       const writing = batch === undefined ? undefined : write(batch)
       if (done !== undefined) subscriber.next({ type: 'synced', batch: done })
       if (batch === undefined || writing === undefined) {
