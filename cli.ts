@@ -66,11 +66,15 @@ const readyLines = (flags: {
   `  or point any RocketMQ 5 client at ${flags.grpcAddress}, TLS off. Stop with Ctrl-C.`,
 ]
 
-const explainCode = (code: string): void => {
-  const known = errorCodes.find((name) => name === code.toUpperCase())
+const knownCode = (text: string): BrokerErrorCode => {
+  const known = errorCodes.find((name) => name === text.toUpperCase())
   if (known === undefined) throw new InvalidArgumentError(`Codes are: ${errorCodes.join(', ')}`)
-  const { kind, remedy } = explain(known satisfies BrokerErrorCode)
-  print(`${known} (${kind})\n  ${remedy}`)
+  return known
+}
+
+const explainCode = (code: BrokerErrorCode): void => {
+  const { kind, remedy } = explain(code)
+  print(`${code} (${kind})\n  ${remedy}`)
 }
 
 const fail = (error: unknown): never => {
@@ -110,7 +114,7 @@ program
 program
   .command('explain')
   .description('what an error code means, and what to do')
-  .argument('<code>', 'such as TOPIC_NOT_FOUND')
+  .argument('<code>', 'such as TOPIC_NOT_FOUND', knownCode)
   .action(explainCode)
 
 program.parse()

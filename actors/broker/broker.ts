@@ -226,7 +226,7 @@ export class CoreBroker implements Broker {
     chunk.touch(queue, queueOffset + 1)
     const receipt = { messageId: message.messageId, queueId: queue.queueId, queueOffset }
     return new Promise((resolve, reject) =>
-      chunk.waiters.push(new Sender(topic, receipt, message.body.length, { resolve, reject })),
+      chunk.waiters.push(new Sender(topic, receipt, message.body.length, resolve, reject)),
     )
   }
 
@@ -341,33 +341,32 @@ export class CoreBroker implements Broker {
   }
 }
 
-interface Answer {
-  readonly resolve: (receipt: SendReceipt) => void
-  readonly reject: (error: unknown) => void
-}
-
 /** Who waits for one message to be synced. */
 class Sender implements Waiter {
   readonly #topic: Topic
   readonly #receipt: SendReceipt
   readonly #bytes: number
-  readonly #answer: Answer
+  readonly #answer: (receipt: SendReceipt) => void
+  readonly reject: (error: unknown) => void
 
-  constructor(topic: Topic, receipt: SendReceipt, bytes: number, answer: Answer) {
+  constructor(
+    topic: Topic,
+    receipt: SendReceipt,
+    bytes: number,
+    answer: (receipt: SendReceipt) => void,
+    reject: (error: unknown) => void,
+  ) {
     this.#topic = topic
     this.#receipt = receipt
     this.#bytes = bytes
     this.#answer = answer
+    this.reject = reject
   }
 
   resolve(): void {
     this.#topic.messagesIn++
     this.#topic.bytesIn += this.#bytes
-    this.#answer.resolve(this.#receipt)
-  }
-
-  reject(error: unknown): void {
-    this.#answer.reject(error)
+    this.#answer(this.#receipt)
   }
 }
 
@@ -377,7 +376,11 @@ const groupHashOf = (messageGroup: string): number =>
 const idOf = (address: string): number => Number(address.slice(address.indexOf(':') + 1))
 
 const errorText = (error: unknown): string | undefined =>
-  error === null || error === undefined ? undefined : String(error)
+  error === null || error === undefined
+    ? undefined
+    : error instanceof Error
+      ? error.message
+      : JSON.stringify(error)
 
 /** Resolves when the log writes, or when it is known that it will not. */
 const settled = (actor: CommitLogActor): Promise<void> =>

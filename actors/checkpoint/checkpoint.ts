@@ -111,7 +111,7 @@ const writeSlice = async (slice: Slice, log: CommitLog, index: IndexStore): Prom
   for (const done of slice.written) done()
 }
 
-const isPrepared = (topic: Topic): boolean => topic.queues.every(({ isPrepared }) => isPrepared)
+const isPrepared = (topic: Topic): boolean => topic.queues.every((queue) => queue.isPrepared)
 
 const prepare = async (topic: Topic): Promise<void> => {
   for (const queue of topic.queues) await queue.prepareCheckpoint()

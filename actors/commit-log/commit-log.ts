@@ -390,10 +390,10 @@ export class CommitLog {
         reject(new BrokerError('STORE_UNAVAILABLE', { store: 'CommitLog', operation: 'sync' })),
       )
     })
-    const sealed = batch.flatMap(({ sealed }) => sealed ?? [])
+    const chunks = batch.flatMap(({ sealed }) => sealed ?? [])
     const log = this.chunks
     try {
-      await Promise.race([log.write(sealed), timeout])
+      await Promise.race([log.write(chunks), timeout])
     } finally {
       cancelTimeout()
     }

@@ -56,7 +56,10 @@ export class PendingChunk {
   settle(error?: unknown): void {
     const { waiters } = this
     this.waiters = []
-    for (const waiter of waiters) error === undefined ? waiter.resolve() : waiter.reject(error)
+    for (const waiter of waiters) {
+      if (error === undefined) waiter.resolve()
+      else waiter.reject(error)
+    }
   }
 
   /** The chunk is on disk: what it holds becomes visible, then the answers go out. */

@@ -103,7 +103,8 @@ export class GroupRegistry implements Groups {
 
   /** The broker closes: an ending goes on at the next start. */
   close(): void {
-    for (const { reject } of this.#endWaiters.values()) reject(new BrokerError('BROKER_CLOSED', {}))
+    for (const waiter of this.#endWaiters.values())
+      waiter.reject(new BrokerError('BROKER_CLOSED', {}))
     this.#endWaiters.clear()
   }
 

@@ -1,7 +1,7 @@
 import type { Topic } from '../topic/topic.ts'
 import { DeliveriesCell } from './deliveries-cell.ts'
 import type { Group } from './group.ts'
-import { ParkedReceives } from './parked-receives.ts'
+import type { ParkedReceives } from './parked-receives.ts'
 
 /**
  * A group's consumption of one topic: deliveries per queue, made when first used, and who waits.

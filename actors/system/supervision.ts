@@ -67,7 +67,7 @@ export class Supervision {
 
   send(address: string, event: { readonly type: string }): void {
     const ref = this.#refOf(address)
-    if (ref) ref.send(event as never)
+    if (ref) ref.send(event)
     else this.deadEvents++
   }
 
@@ -80,7 +80,7 @@ export class Supervision {
       address,
       state: snapshot?.value ?? 'restarting',
       restarts,
-      lastError: lastError === null ? undefined : String(lastError),
+      lastError: lastError === null ? undefined : textOfError(lastError),
     }
   }
 
@@ -140,3 +140,6 @@ export class Supervision {
     this.onEnded?.(address)
   }
 }
+
+const textOfError = (error: unknown): string =>
+  error instanceof Error ? error.message : JSON.stringify(error)

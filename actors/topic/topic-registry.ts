@@ -146,7 +146,8 @@ export class TopicRegistry implements Topics {
 
   /** The broker closes: an ending goes on at the next start. */
   close(): void {
-    for (const { reject } of this.#endWaiters.values()) reject(new BrokerError('BROKER_CLOSED', {}))
+    for (const waiter of this.#endWaiters.values())
+      waiter.reject(new BrokerError('BROKER_CLOSED', {}))
     this.#endWaiters.clear()
   }
 

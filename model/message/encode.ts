@@ -31,40 +31,51 @@ export interface DraftContext {
   readonly bornHost: string
 }
 
+const NO_KEYS: readonly string[] = []
+const NO_BYTES = Buffer.alloc(0)
+
 /** Validates a draft and encodes it for storage. Throws the coded refusals of `rules.ts`. */
 export const encodeDraft = (draft: MessageDraft, context: DraftContext): EncodedMessage => {
   const body = typeof draft.body === 'string' ? Buffer.from(draft.body, 'utf8') : draft.body
-  const { tag = '', keys = [], properties = {}, messageGroup = '' } = draft
+  const { tag = '', keys = NO_KEYS, messageGroup = '' } = draft
   const messageId = draft.messageId ?? context.messageId
   checkBody(body.length)
   checkMessageId(messageId)
   checkTag(tag)
-  keys.forEach(checkKey)
   checkMessageGroup(messageGroup)
+  let named = tag === '' ? 0 : textSize(tag)
+  for (const key of keys) {
+    checkKey(key)
+    named += textSize(key)
+  }
+  const { bornAtMs, bornHost } = context
+  const traceContext = ''
+  const system = encodeSystem({
+    messageId,
+    tag,
+    keys,
+    messageGroup,
+    bornAtMs,
+    bornHost,
+    traceContext,
+  })
+  const properties = checkedProperties(draft.properties, named)
+  const type: MessageType = messageGroup === '' ? 'NORMAL' : 'FIFO'
+  return { type, messageId, tag, messageGroup, keys, system, properties, body }
+}
+
+/** `named`: bytes of tag and keys, which count towards the same limit. */
+const checkedProperties = (properties: MessageDraft['properties'], named: number): Buffer => {
+  if (properties === undefined) {
+    checkPropertySizes(0, named)
+    return NO_BYTES
+  }
   const entries = Object.entries(properties)
-  let bytes = textSize(tag) + keys.reduce((sum, key) => sum + textSize(key), 0)
+  let bytes = named
   for (const [key, value] of entries) {
     checkPropertyEntry(key, value)
     bytes += textSize(key) + textSize(value)
   }
   checkPropertySizes(entries.length, bytes)
-  const type: MessageType = messageGroup === '' ? 'NORMAL' : 'FIFO'
-  return {
-    type,
-    messageId,
-    tag,
-    messageGroup,
-    keys,
-    system: encodeSystem({
-      messageId,
-      tag,
-      keys,
-      messageGroup,
-      bornAtMs: context.bornAtMs,
-      bornHost: context.bornHost,
-      traceContext: '',
-    }),
-    properties: encodeProperties(properties),
-    body,
-  }
+  return encodeProperties(properties)
 }

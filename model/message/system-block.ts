@@ -19,6 +19,8 @@ export const systemField = {
 } as const
 
 const LENGTH_DELIMITED = 2
+/** Texts this short take 127 bytes at most. */
+const SHORT_CHARACTERS = 43
 
 const textFieldSize = (field: number, text: string): number => {
   if (text === '') return 0
@@ -29,6 +31,12 @@ const textFieldSize = (field: number, text: string): number => {
 const putTextField = (bytes: Buffer, at: number, field: number, text: string): number => {
   if (text === '') return at
   const head = putVarint(bytes, at, (field << 3) | LENGTH_DELIMITED)
+  if (text.length < SHORT_CHARACTERS) {
+    // At most 127 bytes: the length takes one, which is filled in afterwards.
+    const size = bytes.write(text, head + 1, 'utf8')
+    bytes[head] = size
+    return head + 1 + size
+  }
   const body = putVarint(bytes, head, textSize(text))
   return body + bytes.write(text, body, 'utf8')
 }
@@ -49,38 +57,45 @@ const putTimestamp = (bytes: Buffer, at: number, ms: number): number => {
   return position
 }
 
+/** Where blocks are put together: their size is known only at the end. */
+const scratch = Buffer.allocUnsafe(64 << 10)
+const FIXED_BYTES = 64
+
 export const encodeSystem = (fields: SystemFields): Buffer => {
-  const bornSize = timestampSize(fields.bornAtMs)
-  const originSize = fields.origin
-    ? textFieldSize(1, fields.origin.topic) + textFieldSize(2, fields.origin.messageId)
-    : 0
-  const size =
-    textFieldSize(systemField.tag, fields.tag) +
-    fields.keys.reduce((sum, key) => sum + textFieldSize(systemField.key, key), 0) +
-    textFieldSize(systemField.messageId, fields.messageId) +
-    (fields.bornAtMs > 0 ? 1 + varintSize(bornSize) + bornSize : 0) +
-    textFieldSize(systemField.bornHost, fields.bornHost) +
-    textFieldSize(systemField.messageGroup, fields.messageGroup) +
-    textFieldSize(systemField.traceContext, fields.traceContext) +
-    (fields.origin ? 2 + varintSize(originSize) + originSize : 0)
-  const bytes = Buffer.allocUnsafe(size)
+  // Three bytes a character at most, and what tags and lengths take.
+  let characters = fields.messageId.length + fields.tag.length + fields.messageGroup.length
+  characters += fields.bornHost.length + fields.traceContext.length
+  for (const key of fields.keys) characters += key.length + 4
+  if (fields.origin) characters += fields.origin.topic.length + fields.origin.messageId.length
+  const size = characters * 3 + FIXED_BYTES
+  if (size > scratch.length) {
+    const large = Buffer.allocUnsafe(size)
+    return large.subarray(0, putSystem(large, fields))
+  }
+  return Buffer.from(scratch.subarray(0, putSystem(scratch, fields)))
+}
+
+const putSystem = (bytes: Buffer, fields: SystemFields): number => {
   let at = putTextField(bytes, 0, systemField.tag, fields.tag)
   for (const key of fields.keys) at = putTextField(bytes, at, systemField.key, key)
   at = putTextField(bytes, at, systemField.messageId, fields.messageId)
   if (fields.bornAtMs > 0) {
     at = putVarint(bytes, at, (systemField.bornAt << 3) | LENGTH_DELIMITED)
-    at = putTimestamp(bytes, putVarint(bytes, at, bornSize), fields.bornAtMs)
+    at = putVarint(bytes, at, timestampSize(fields.bornAtMs))
+    at = putTimestamp(bytes, at, fields.bornAtMs)
   }
   at = putTextField(bytes, at, systemField.bornHost, fields.bornHost)
   at = putTextField(bytes, at, systemField.messageGroup, fields.messageGroup)
   at = putTextField(bytes, at, systemField.traceContext, fields.traceContext)
   if (fields.origin) {
+    const { topic, messageId } = fields.origin
+    const originSize = textFieldSize(1, topic) + textFieldSize(2, messageId)
     at = putVarint(bytes, at, (systemField.origin << 3) | LENGTH_DELIMITED)
     at = putVarint(bytes, at, originSize)
-    at = putTextField(bytes, at, 1, fields.origin.topic)
-    at = putTextField(bytes, at, 2, fields.origin.messageId)
+    at = putTextField(bytes, at, 1, topic)
+    at = putTextField(bytes, at, 2, messageId)
   }
-  return bytes
+  return at
 }
 
 /** Milliseconds of a protobuf Timestamp. */

@@ -46,22 +46,25 @@ export class PrometheusMetrics implements MetricRegistry {
 
   #register({ name, help, type }: MetricFamily): void {
     const sampled = (): readonly MetricSample[] => this.#sampled.get(name) ?? []
-    const options = { name, help, labelNames, registers: [this.registry] }
-    if (type === 'gauge')
-      new Gauge({
-        ...options,
-        collect() {
-          this.reset()
-          for (const { labels, value } of sampled()) this.set(labels, value)
-        },
-      })
-    else
-      new Counter({
-        ...options,
-        collect() {
-          this.reset()
-          for (const { labels, value } of sampled()) this.inc(labels, value)
-        },
-      })
+    const options = { name, help, labelNames }
+    const metric =
+      type === 'gauge'
+        ? new Gauge({
+            ...options,
+            registers: [],
+            collect() {
+              this.reset()
+              for (const { labels, value } of sampled()) this.set(labels, value)
+            },
+          })
+        : new Counter({
+            ...options,
+            registers: [],
+            collect() {
+              this.reset()
+              for (const { labels, value } of sampled()) this.inc(labels, value)
+            },
+          })
+    this.registry.registerMetric(metric)
   }
 }

@@ -90,7 +90,8 @@ export const parseIndexKey = (bytes: Uint8Array): IndexKey => {
   const key = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (key.length < 5) return { kind: 'unknown' }
   const ownerId = key.readUInt32BE(0)
-  switch (key[4]) {
+  const kind: number = key.readUInt8(4)
+  switch (kind) {
     case indexKind.cursor:
       return { kind: 'cursor' }
     case indexKind.space:

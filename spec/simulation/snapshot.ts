@@ -1,0 +1,67 @@
+import type { CoreBroker } from '../../actors/broker/broker.ts'
+import type { TopicState } from '../../model/addressing/registry-facts.ts'
+import { leaseState } from '../../machines/consumer-group/deliveries.ts'
+
+/** True when nothing is on its way: no write, no ending, no dead letter. */
+export const isSettled = ({ log, state }: CoreBroker): boolean => {
+  if (log.mode !== 'writing' || log.unsyncedBytes > 0) return false
+  for (const { status } of state.topics.values()) if (status === 'ending') return false
+  for (const group of state.groups.values()) {
+    if (group.status === 'ending') return false
+    for (const { cells } of group.subscriptions.values())
+      for (const cell of cells) {
+        if (cell === undefined) continue
+        const { table } = cell.deliveries
+        for (let slot = table.head; slot < table.tail; slot++)
+          if ((table.state[slot] as number) >= leaseState.deadLettering) return false
+      }
+  }
+  return true
+}
+
+/**
+ * The whole state of a broker, one line for each thing, without what a restart may forget: when
+ * nobody acts, it is the same before and after any way of starting.
+ */
+export const snapshotOf = ({ state, components }: CoreBroker): string[] => {
+  const { clock } = components
+  const nowMs = clock.wallMs()
+  const skewMs = clock.monotonicMs() - nowMs
+  const lines: string[] = []
+  const line = (what: string, value: unknown): void => {
+    lines.push(`${what} ${JSON.stringify(value)}`)
+  }
+  for (const topic of state.topics.values())
+    if (topic.status !== 'dropped') line('topic', topicOf(topic.state))
+  for (const group of state.groups.values()) {
+    if (group.status === 'dropped') continue
+    line('group', group.state)
+    for (const { topic, cells } of group.subscriptions.values())
+      for (const cell of cells) {
+        if (cell === undefined) continue
+        const { next, unacked } = cell.deliveries.state(skewMs)
+        // A group that looked and took nothing knows as much as one that never looked.
+        const isFresh = next <= (topic.queues[cell.address.queueId]?.offsetMin ?? 0)
+        if (!isFresh || unacked.length > 0) line('deliveries', { ...cell.address, next })
+        for (const { invisibleUntilMs, ...entry } of unacked) {
+          const untilMs = invisibleUntilMs <= nowMs ? 0 : invisibleUntilMs
+          line('unacked', { ...cell.address, ...entry, untilMs })
+        }
+      }
+  }
+  for (const [extent, bytes] of state.space.live) line('alive', { extent, bytes })
+  line('gaps', state.space.gaps)
+  return lines.sort()
+}
+
+/** Whether a queue may have message groups is a hint: true may outlive the last of them. */
+const topicOf = ({ bounds, ...topic }: TopicState) => ({
+  ...topic,
+  bounds: bounds.map(({ offsetMin, offsetMax }) => [offsetMin, offsetMax]),
+})
+
+/** Lines that only one of two snapshots has. */
+export const differences = (before: readonly string[], after: readonly string[]): string[] => [
+  ...before.filter((line) => !after.includes(line)).map((line) => `before: ${line}`),
+  ...after.filter((line) => !before.includes(line)).map((line) => `after: ${line}`),
+]
