@@ -36,7 +36,7 @@ const work = async (): Promise<void> => {
   await again?.ack()
 
   // A consumer of its own group sees every message, from the oldest on. Leaving the loop is fine.
-  for (let order = 3; order <= 5; order++) await broker.send('orders', { body: `order ${order}` })
+  for (const number of [3, 4, 5]) await broker.send('orders', { body: `order ${number}` })
   let seen = 0
   for await (const message of broker.consume({ topic: 'orders', group: 'shipping' })) {
     await message.ack()

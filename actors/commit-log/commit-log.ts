@@ -245,7 +245,10 @@ export class CommitLog {
 
   setMode(mode: LogMode): void {
     this.#mode = mode
-    if (mode === 'refusing') this.#resettlement.begin()
+    if (mode === 'refusing') {
+      this.#written = undefined
+      this.#resettlement.begin()
+    }
     if (mode === 'writing') this.#signal()
     else this.#releaseRoomWaiters()
   }
@@ -345,8 +348,9 @@ export class CommitLog {
     try {
       await this.#writing
       if (this.#written) this.applySynced(this.#written)
-      for (let batch = this.take(); batch && this.#log; batch = this.take())
-        await this.#writeAndApply(batch)
+      // Behind a write that failed nothing may be written: there would be a hole.
+      while (this.#mode === 'writing' && this.#admission.hasWork)
+        await this.#writeAndApply(this.take())
     } finally {
       this.#mode = 'closed'
       this.#cancelLinger?.()

@@ -21,21 +21,25 @@ export class ParkingLot {
 }
 
 interface Waiter {
+  /** The news that it looked at before it parked. */
+  readonly seen: number
   readonly resume: (wake: Wake) => void
 }
 
 /**
  * Receives of one subscription that found nothing and wait.
  *
- * A wake resumes the one that waits longest; whoever took something passes the wake on, so a
- * single message does not rouse everybody. Looking for messages and parking happen in one
- * turn, so nothing that arrives in between is missed. Each is answered exactly once.
+ * A wake resumes the one that waits longest; whoever has looked passes the wake on, so a
+ * single message does not rouse everybody, and one that nobody wants is looked at by each once.
+ * Looking for messages and parking happen in one turn, so nothing that arrives in between is
+ * missed. Each is answered exactly once.
  */
 export class ParkedReceives {
   readonly #lot: ParkingLot
   readonly #waiters = new Set<Waiter>()
   #cancelTimer: (() => void) | undefined
   #timerAtMs = Number.POSITIVE_INFINITY
+  #news = 0
   /** Called when the first receive parks and when the last one leaves. */
   onBusy: ((isBusy: boolean) => void) | undefined
 
@@ -63,7 +67,7 @@ export class ParkedReceives {
         resolve(wake)
       }
       const abort = (): void => resume('aborted')
-      const waiter: Waiter = { resume }
+      const waiter: Waiter = { seen: this.#news, resume }
       const cancelTimeout = lot.clock.after(waitMs, () => resume('timedOut'))
       signal?.addEventListener('abort', abort)
       this.#waiters.add(waiter)
@@ -72,10 +76,17 @@ export class ParkedReceives {
     })
   }
 
-  /** Resumes the longest-waiting receive, if any. */
+  /** There is something new to look at: resumes the longest-waiting receive, if any. */
   wake(): void {
+    this.#news++
+    this.passOn()
+  }
+
+  /** Resumes the longest-waiting receive that has not looked at the newest news yet, if any. */
+  passOn(): void {
     for (const waiter of this.#waiters) {
-      waiter.resume('woken')
+      // They stand in the order in which they parked, so those behind have seen it, too.
+      if (waiter.seen < this.#news) waiter.resume('woken')
       return
     }
   }

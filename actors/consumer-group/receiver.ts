@@ -1,6 +1,7 @@
 import {
   decideAck,
   decideExtend,
+  decideRestore,
   type Extension,
   heldSlot,
   type Now,
@@ -78,7 +79,7 @@ export class Receiver {
       return await this.#receive(subscription, request)
     } catch (error) {
       // It may have been woken for a message that is still there for somebody else.
-      subscription.parked.wake()
+      subscription.parked.passOn()
       throw error
     }
   }
@@ -113,6 +114,8 @@ export class Receiver {
   held(cell: DeliveriesCell, handle: ReceiptHandle): number {
     const now = this.#now()
     this.#expire(cell, now)
+    const restored = decideRestore(cell.deliveries, handle, now)
+    if (restored) this.#admit(cell, restored)
     return heldSlot(cell.deliveries, handle, now)
   }
 
@@ -151,7 +154,7 @@ export class Receiver {
       if (found.deliveries.length > 0) {
         // What was taken is delivered; loads of further queues only warm the cache.
         void Promise.allSettled(found.loads)
-        subscription.parked.wake()
+        subscription.parked.passOn()
         if (request.signal?.aborted) return this.#giveBack(subscription, found.deliveries)
         return { deliveries: found.deliveries, filteredOut: false }
       }
@@ -163,7 +166,7 @@ export class Receiver {
       rounds = 0
       first = subscription.turn++
       reader = this.#reader(subscription)
-      if (!request.filter.isAll || request.signal?.aborted) subscription.parked.wake()
+      subscription.parked.passOn()
       const leftMs = untilMs - clock.monotonicMs()
       if (leftMs <= 0 || request.signal?.aborted) return { deliveries: [], filteredOut }
       if (found.hasMore) {

@@ -84,6 +84,8 @@ export class Upkeep {
   checkpoint(): Promise<void> {
     const { index, log } = this.#deps
     return index.exclusive(async () => {
+      // Also when nothing is dirty: a failed write has closed it, and others wait for it.
+      await index.open()
       const begun = log.chunkStart
       if (begun === this.checkpointedTo && !this.#isDirty()) return
       await checkpoint(this.#deps)

@@ -12,43 +12,59 @@ const expired = () => new BrokerError('RECEIPT_HANDLE_EXPIRED', {})
 
 /**
  * The slot that a handle names, if it is the newest delivery and in time; -1 when the message
- * is acknowledged or was never leased as far as we know.
+ * is acknowledged or lies ahead. A genuine handle of which we do not know is newer than all we
+ * know: a crash has lost its lease, and it is honoured until its own deadline.
  */
 export const heldSlot = (deliveries: Deliveries, handle: ReceiptHandle, now: Now): number => {
   const { table } = deliveries
   const slot = table.find(handle.queueOffset)
   if (slot < 0) return -1
   const state = table.state[slot]
-  if (state === leaseState.leased) {
-    const isNewest =
-      table.attempt[slot] === handle.attempt && table.generation[slot] === handle.generation
-    if (!isNewest || (table.deadline[slot] as number) <= now.monotonicMs) throw expired()
-    return slot
-  }
-  if (state !== leaseState.available) throw expired()
-  // Available: it is this delivery's own deadline that passed, unless a crash lost the lease.
-  if ((table.attempt[slot] as number) >= handle.attempt || isLate(handle, now)) throw expired()
-  return -1
+  const age = ageOf(deliveries, slot, handle)
+  const isCurrent = state === leaseState.leased && age === 0
+  if (isCurrent && (table.deadline[slot] as number) > now.monotonicMs) return slot
+  const isFree = state === leaseState.leased || state === leaseState.available
+  if (isCurrent || !isFree || age >= 0 || isLate(handle, now)) throw expired()
+  return slot
 }
+
+/** Positive when the handle is older than what we know of its message, negative when newer. */
+const ageOf = (
+  { table }: Deliveries,
+  slot: number,
+  { attempt, generation }: ReceiptHandle,
+): number =>
+  (table.attempt[slot] as number) - attempt || (table.generation[slot] as number) - generation
 
 const isLate = (handle: ReceiptHandle, now: Now): boolean => handle.invisibleUntilMs <= now.wallMs
 
-/**
- * Ends a delivery. Nothing to do when it was acknowledged before. A genuine handle in time
- * whose lease a crash has lost is honoured as long as nobody was given the message since.
- */
+/** Ends a delivery. Nothing to do when it was acknowledged before. */
 export const decideAck = (
   deliveries: Deliveries,
   handle: ReceiptHandle,
   now: Now,
 ): AckedFact | undefined => {
   const { queueOffset } = handle
-  const isAhead = queueOffset >= deliveries.next
-  const slot = heldSlot(deliveries, handle, now)
-  const isKnown = deliveries.table.find(queueOffset) >= 0
-  if (slot < 0 && !isAhead && !isKnown) return undefined
-  if (isAhead && isLate(handle, now)) throw expired()
+  if (queueOffset >= deliveries.next) {
+    if (isLate(handle, now)) throw expired()
+  } else if (heldSlot(deliveries, handle, now) < 0) return undefined
   return { type: 'acked', runs: [queueOffset, 1] }
+}
+
+/** What restores a lease that a crash has lost; undefined when there is nothing to restore. */
+export const decideRestore = (
+  deliveries: Deliveries,
+  handle: ReceiptHandle,
+  now: Now,
+): ExtendedFact | undefined => {
+  const { queueOffset, attempt, generation, invisibleUntilMs } = handle
+  if (queueOffset < deliveries.next) return undefined
+  if (isLate(handle, now)) throw expired()
+  return {
+    type: 'extended',
+    ...{ queueOffset, attempt, generation, invisibleUntilMs },
+    cause: 'extended',
+  }
 }
 
 export interface Extension {
@@ -64,10 +80,9 @@ export const decideExtend = (
   now: Now,
 ): ExtendedFact => {
   const { queueOffset, attempt } = handle
-  const slot = heldSlot(deliveries, handle, now)
-  const isAhead = queueOffset >= deliveries.next
-  if (slot < 0 && !isAhead && deliveries.table.find(queueOffset) < 0) throw expired()
-  if (isAhead && isLate(handle, now)) throw expired()
+  if (queueOffset >= deliveries.next) {
+    if (isLate(handle, now)) throw expired()
+  } else if (heldSlot(deliveries, handle, now) < 0) throw expired()
   const keepsGeneration = cause === 'renewed' || cause === 'sessionLost'
   return {
     type: 'extended',

@@ -201,9 +201,9 @@ export class Deliveries {
       this.table.attempt[slot] = entry.attempt
       this.table.generation[slot] = entry.generation
       this.table.autoRenew[slot] = entry.autoRenew ? 1 : 0
+      this.table.cause[slot] = entry.attempt === 0 ? 0 : causeOf.deadline
       if (entry.invisibleUntilMs === 0) {
         this.table.state[slot] = leaseState.available
-        this.table.cause[slot] = entry.attempt === 0 ? 0 : causeOf.deadline
         this.available++
       } else this.#lease(slot, entry.invisibleUntilMs + skewMs)
     }
@@ -286,6 +286,7 @@ export class Deliveries {
   #remove(slot: number): void {
     if (this.table.state[slot] === leaseState.available) this.available--
     this.table.remove(slot)
+    if (this.table.count === 0) this.deadlineMin = Number.POSITIVE_INFINITY
   }
 
   #rememberAttempt(attemptId: string, offsets: readonly number[]): void {

@@ -76,7 +76,7 @@ export class EmbeddedBroker {
       })
       return broker.append(topic, message)
     } catch (error) {
-      return Promise.reject(error as Error)
+      return Promise.reject(error)
     }
   }
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { startConsumer, startProducer } from '../support/clients.ts'
+import { leaveClientsBehind, startConsumer, startProducer } from '../support/clients.ts'
 import { eventually, sleep } from '../support/waiting.ts'
 import { run, runCli, startBroker } from './support/broker-process.ts'
 import { built, cli } from './support/built.ts'
@@ -18,6 +18,7 @@ const STOPPED = { code: 0, signal: null }
 const Cli = suite<{ folder: string }>('glasspost, the command')
 
 Cli.before(built)
+Cli.after(leaveClientsBehind)
 Cli.before.each(async (context) => {
   context.folder = await mkdtemp(join(tmpdir(), 'glasspost-cli-'))
 })

@@ -53,10 +53,7 @@ const openOn = (place: CrashablePlace) =>
   )
 
 const messageOf = (number: number) =>
-  encodeDraft(
-    { body: `${number}` },
-    { messageId: `id-${number}`, bornAtMs: 0, bornHost: 'here' },
-  )
+  encodeDraft({ body: `${number}` }, { messageId: `id-${number}`, bornAtMs: 0, bornHost: 'here' })
 
 /** The same on a store in memory that tears writes as LevelDB does: it runs everywhere. */
 FullDisk('is survived on a store that tears its writes', async () => {
@@ -112,7 +109,10 @@ FullDisk('is survived on a store that tears its writes', async () => {
       await again.ack(handle)
     }
   }
-  assert.equal([...acknowledged].filter((id) => !stored.has(id)), [])
+  assert.equal(
+    [...acknowledged].filter((id) => !stored.has(id)),
+    [],
+  )
   await again.close()
 })
 

@@ -72,9 +72,11 @@ export class Consumed {
     }
   }
 
-  acked(group: GroupModel, delivery: Delivery): void {
+  /** A handle whose time is over is accepted where it changes nothing any more. */
+  acked(group: GroupModel, delivery: Delivery, isLive: boolean): void {
     const progress = this.#find(group.groupId, delivery)
-    if (progress && progress.dead !== 'yes') progress.acked = 'yes'
+    if (progress === undefined || progress.dead === 'yes' || progress.acked === 'yes') return
+    progress.acked = isLive ? 'yes' : 'maybe'
   }
 
   extended(group: GroupModel, delivery: Delivery, handle: ReceiptHandle, untilMs: number): void {

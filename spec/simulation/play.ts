@@ -17,5 +17,7 @@ export const play = async (
     if (process.env['LINES']) console.log(world.lives.lines.join('\n'))
     if (error instanceof assert.Assertion && error.details) error.message += `\n${error.details}`
     throw error
+  } finally {
+    world.tallyLines()
   }
 }

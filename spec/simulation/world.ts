@@ -108,6 +108,12 @@ export class World {
     return this.lives.clock.monotonicMs() - this.lives.clock.wallMs()
   }
 
+  /** What the log lines say that happened inside. */
+  tallyLines(): void {
+    for (const [message, count] of this.lives.logged)
+      this.#tally.set(message, (this.#tally.get(message) ?? 0) + count)
+  }
+
   #count(what: string): void {
     this.#tally.set(what, (this.#tally.get(what) ?? 0) + 1)
   }
@@ -437,8 +443,10 @@ export class World {
   }
 
   #isReachable({ group, delivery }: Held): boolean {
-    const topic = this.sent.incarnations.get(delivery.message.topicId)
-    return group.state === 'serving' && topic?.state === 'serving'
+    const { topicId, queueId, queueOffset } = delivery.message
+    const topic = this.sent.incarnations.get(topicId)
+    const isKept = queueOffset >= (topic?.bounds.get(queueId)?.min ?? 0)
+    return isKept && group.state === 'serving' && topic?.state === 'serving'
   }
 
   #ack(pick: number): void {
@@ -452,7 +460,7 @@ export class World {
     this.#settle(this.#broker.ack(handle), {
       ok: () => {
         this.#count('acked')
-        if (isLive) this.consumed.acked(group, delivery)
+        this.consumed.acked(group, delivery, isLive)
       },
       refused: (error) => {
         this.#count('ack refused')
@@ -526,9 +534,10 @@ export class World {
   async #heal(): Promise<void> {
     this.#repair()
     const { broker } = this.#living
-    for (let round = 0; round < 120 && broker.log.mode !== 'writing'; round++)
-      await this.lives.clock.advance(500)
+    const isOpen = (): boolean => broker.log.mode === 'writing' && broker.index.isOpen
+    for (let round = 0; round < 120 && !isOpen(); round++) await this.lives.clock.advance(500)
     assert.is(broker.log.mode, 'writing', 'a healed log writes again')
+    assert.ok(broker.index.isOpen, 'a healed index is open again')
     await this.lives.clock.settle()
   }
 
@@ -651,12 +660,9 @@ export class World {
     await this.#heal()
     this.#check()
     const { broker } = this.#living
-    const served = new Set<number>()
-    for (const { name, topicId, state } of broker.topics.list()) {
-      if (state !== 'serving') continue
-      served.add(topicId)
-      await this.#auditTopic(name)
-    }
+    for (const { name, state } of broker.topics.list())
+      if (state === 'serving') await this.#auditTopic(name)
+    const served = new Set(broker.topics.list().map(({ topicId }) => topicId))
     for (const { topicId, state, name } of this.sent.incarnations.values())
       if (state === 'serving') assert.ok(served.has(topicId), `${name} (${topicId}) is there`)
       else if (state === 'ended') assert.not(served.has(topicId), `${name} (${topicId}) is gone`)
@@ -756,7 +762,7 @@ export class World {
       })
       for (const delivery of deliveries) {
         await clock.until(this.#broker.ack(delivery.handle))
-        this.consumed.acked(group, delivery)
+        this.consumed.acked(group, delivery, true)
       }
       if (deliveries.length > 0) continue
       this.#broker.sessions.terminate(CLIENT)

@@ -9,10 +9,10 @@ export interface Ending {
 export interface RunningProcess {
   readonly child: ChildProcess
   readonly exited: Promise<Ending>
-  stdout(): string
-  stderr(): string
+  readonly stdout: () => string
+  readonly stderr: () => string
   /** Sends the signal and waits for the end. */
-  end(signal: NodeJS.Signals): Promise<Ending>
+  readonly end: (signal: NodeJS.Signals) => Promise<Ending>
 }
 
 export interface BrokerProcess extends RunningProcess {

@@ -1,7 +1,13 @@
 import { tmpdir } from 'node:os'
 import eggLogger from 'egg-logger'
 
-export { ConsumeResult, Producer, PushConsumer, SimpleConsumer } from 'rocketmq-client-nodejs'
+export {
+  ConsumeResult,
+  type MessageView,
+  Producer,
+  PushConsumer,
+  SimpleConsumer,
+} from 'rocketmq-client-nodejs'
 
 /**
  * The official client's consume services log to a file under the home directory, whatever logger
