@@ -435,13 +435,22 @@ export class Receiver {
     else cell.deliveries.fold(fact, { skewMs: this.#skewMs(), session: 0 })
   }
 
-  /** Messages that were leased for a call that is gone are visible at once. */
+  /**
+   * Messages that were leased for a call that is gone are visible at once, and as they were:
+   * nobody has seen them, so it was no attempt.
+   */
   #giveBack(subscription: Subscription, deliveries: readonly Delivery[]): ReceiveResult {
     for (const { handle } of deliveries) {
       const cell = subscription.cell(handle.queueId)
       if (cell === undefined) continue
-      const extension = { invisibleMs: 0, cause: 'negativeAck' } as const
-      this.#note(cell, decideExtend(cell.deliveries, handle, extension, this.#now()))
+      this.#note(cell, {
+        type: 'extended',
+        queueOffset: handle.queueOffset,
+        attempt: handle.attempt - 1,
+        generation: 0,
+        invisibleUntilMs: Math.ceil(this.#deps.clock.wallMs()),
+        cause: 'extended',
+      })
       subscription.parked.wakeAt(cell.deliveries.deadlineMin)
     }
     return { deliveries: [], filteredOut: false }

@@ -154,7 +154,7 @@ export class Deliveries {
     if (slot >= 0) this.table.state[slot] = leaseState.deadLettered
   }
 
-  /** The dead letter did not happen: leased as before, or deliverable, so that it is tried again. */
+  /** The dead letter did not happen: leased as before, or deliverable, so it is tried again. */
   releaseDeadLetter(offset: number, nowMs: number): void {
     const slot = this.table.find(offset)
     const state = slot < 0 ? leaseState.removed : this.table.state[slot]

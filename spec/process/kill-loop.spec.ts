@@ -16,6 +16,7 @@ import { storedIn, wrongs } from './support/stored.ts'
 const ROUNDS = Number(process.env['KILL_ROUNDS'] ?? 3)
 const LOAD_MS_MAX = 2_000
 const STARTING_MS_MAX = 500
+const RECEIPTS_MAX = 1_000
 const READY_MS_MAX = 5_000
 const CLIENT_MS_MAX = 30_000
 const TAIL_MS_MAX = 60_000
@@ -34,14 +35,30 @@ const killWhileStarting = async (dataDir: string): Promise<void> => {
 
 const sender = fileURLToPath(new URL('support/send-until-killed.ts', import.meta.url))
 
-const killUnderLoad = async (broker: BrokerProcess, load: Load, seen: Set<number>) => {
-  const orders: Orders = { endpoint: broker.grpc, topic, ...load.rest }
+/** At a random moment, or in two rounds of three at a random receipt, which is the worst moment. */
+const killUnderLoad = async (
+  broker: BrokerProcess,
+  round: number,
+  { load, seen }: { load: Load; seen: Set<number> },
+) => {
+  const killAtReceipt = round % 3 === 0 ? 0 : 1 + Math.floor(Math.random() * RECEIPTS_MAX)
+  const brokerPid = broker.child.pid ?? 0
+  const orders: Orders = {
+    endpoint: broker.grpc,
+    topic,
+    brokerPid,
+    killAtReceipt,
+    ...load.rest,
+  }
   const sending = run([process.execPath, '--import', 'tsx', sender, JSON.stringify(orders)])
   await eventually('the client has started', () => sending.stdout() !== '', CLIENT_MS_MAX)
-  await sleep(anyMs(LOAD_MS_MAX))
-  await broker.end('SIGKILL')
+  if (killAtReceipt === 0) {
+    await sleep(anyMs(LOAD_MS_MAX))
+    await broker.end('SIGKILL')
+  }
   const { code } = await sending.exited
   assert.is(code, 0, sending.stderr())
+  assert.equal(await broker.exited, { code: null, signal: 'SIGKILL' })
   const told = JSON.parse(sending.stdout().slice('started\n'.length)) as Told
   load.absorb(told.load)
   for (const number of told.seen) seen.add(number)
@@ -70,7 +87,7 @@ KillLoop('loses nothing that it acknowledged, and invents nothing', async () => 
     if (round % 3 === 2) await killWhileStarting(dataDir)
     const broker = await startBroker({ dataDir })
     readyMs.push(broker.readyMs)
-    await killUnderLoad(broker, load, seen)
+    await killUnderLoad(broker, round, { load, seen })
     if (ROUNDS > 10 && round % 10 === 9)
       console.log(`${round + 1} rounds, ${load.acknowledged.size} acknowledged`)
   }

@@ -58,7 +58,8 @@ export class Consumed {
         group.tag === undefined || sent.tag === group.tag,
         `${sent.number} has tag ${sent.tag}, ${group.name} wants ${group.tag}`,
       )
-      const progress = this.#of(group, delivery, sent)
+      const { queueId, queueOffset } = delivery.message
+      const progress = this.#of(group, sent, `${queueId}/${queueOffset}`)
       this.#mayCome(group, progress, delivery, seen)
       if (sent.messageGroup !== '') this.#keepsOrder(group, progress, batch)
       batch.add(sent.number)
@@ -76,7 +77,7 @@ export class Consumed {
   acked(group: GroupModel, delivery: Delivery, isLive: boolean): void {
     const progress = this.#find(group.groupId, delivery)
     if (progress === undefined || progress.dead === 'yes' || progress.acked === 'yes') return
-    progress.acked = isLive ? 'yes' : 'maybe'
+    progress.acked = isLive && progress.dead === 'no' ? 'yes' : 'maybe'
   }
 
   extended(group: GroupModel, delivery: Delivery, handle: ReceiptHandle, untilMs: number): void {
@@ -96,11 +97,10 @@ export class Consumed {
 
   /** A dead letter of this message was seen. From now on the group never gets it again. */
   hasDeadLetter(group: GroupModel, sent: Sent): void {
-    for (const progress of this.#progressOf(group.groupId)) {
-      if (progress.sent !== sent) continue
-      assert.is.not(progress.acked, 'yes', `${sent.number} is acknowledged and dead-lettered`)
-      progress.dead = 'yes'
-    }
+    if (sent.place === undefined) return
+    const progress = this.#of(group, sent, sent.place)
+    assert.is.not(progress.acked, 'yes', `${sent.number} is acknowledged and dead-lettered`)
+    progress.dead = 'yes'
   }
 
   /** Answers of receives were lost: whatever they leased has one more attempt. */
@@ -204,15 +204,15 @@ export class Consumed {
     }
   }
 
-  #of(group: GroupModel, { message }: Delivery, sent: Sent): Progress {
-    const { topicId, queueId, queueOffset } = message
-    const key = keyOf(group.groupId, topicId, `${queueId}/${queueOffset}`)
+  #of(group: GroupModel, sent: Sent, place: string): Progress {
+    const { topicId } = sent
+    const key = keyOf(group.groupId, topicId, place)
     const known = this.#progress.get(key)
     if (known) return known
     const progress: Progress = {
       group,
       sent,
-      place: [queueId, queueOffset],
+      place: place.split('/').map(Number) as [number, number],
       attemptMin: 0,
       attemptMax: this.#lost(group.name, topicId),
       untilMs: 0,

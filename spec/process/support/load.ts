@@ -30,6 +30,8 @@ export class Load {
   #unanswered: number[] = []
   #next = 0
   #isStopped = false
+  /** Called in the turn in which a receipt arrives. */
+  onAcknowledged: (() => void) | undefined
 
   constructor(topic: string) {
     this.topic = topic
@@ -90,6 +92,7 @@ export class Load {
     try {
       const { messageId, offset } = await producer.send({ topic: this.topic, body: bodyOf(number) })
       this.acknowledged.set(number, { messageId, offset })
+      this.onAcknowledged?.()
       return true
     } catch (error) {
       add(this.failures, String(error), 1)

@@ -8,6 +8,12 @@ import { drain, Load, type LoadReport } from './load.ts'
 export interface Orders extends Pick<LoadReport, 'next' | 'unanswered'> {
   readonly endpoint: string
   readonly topic: string
+  readonly brokerPid: number
+  /**
+   * Kills the broker in the turn in which so many receipts are there: whatever was answered too
+   * early is most likely not written then. 0 leaves killing to others.
+   */
+  readonly killAtReceipt: number
 }
 
 export interface Told {
@@ -16,9 +22,14 @@ export interface Told {
   readonly refusals: LoadReport['failures']
 }
 
-const { endpoint, topic, ...rest } = JSON.parse(process.argv[2] ?? '') as Orders
+const { endpoint, topic, brokerPid, killAtReceipt, ...rest } = JSON.parse(
+  process.argv[2] ?? '',
+) as Orders
 const load = new Load(topic)
 load.resume(rest)
+load.onAcknowledged = () => {
+  if (load.acknowledged.size === killAtReceipt) process.kill(brokerPid, 'SIGKILL')
+}
 const seen = new Set<number>()
 const producer = await startProducer(endpoint, { topics: [topic] })
 const consumer = await startConsumer(endpoint, { topic, group: 'tail' })
