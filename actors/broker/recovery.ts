@@ -192,10 +192,11 @@ const checkGaps = (
   tail: LogTail,
 ): void => {
   for (const { from, to } of gaps) {
-    if (state.space.isGap(from, to)) continue
+    const position = state.space.endOfGap(from)
+    if (position >= to) continue
     throw new BrokerError('CORRUPT', {
       store: 'CommitLog',
-      position: from,
+      position,
       reason: `chunks up to ${to} are missing (the log ends at ${tail.offset})`,
     })
   }

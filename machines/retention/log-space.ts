@@ -53,6 +53,14 @@ export class LogSpace {
     this.gaps = gaps
   }
 
+  /** The first position from here on that was not given up. */
+  endOfGap(position: number): number {
+    let end = position
+    for (let index = 0; index < this.gaps.length; index += 2)
+      if ((this.gaps[index] as number) <= end) end = Math.max(end, this.gaps[index + 1] as number)
+    return end
+  }
+
   isGap(from: number, to: number): boolean {
     for (let index = 0; index < this.gaps.length; index += 2)
       if ((this.gaps[index] as number) <= from && to <= (this.gaps[index + 1] as number))

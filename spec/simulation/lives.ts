@@ -90,6 +90,8 @@ export class Lives {
       (level: string) =>
       (fields: Readonly<Record<string, unknown>>, message: string): void => {
         this.logged.set(message, (this.logged.get(message) ?? 0) + 1)
+        if (Number(fields['carried']) > 0)
+          this.logged.set('carried forward', (this.logged.get('carried forward') ?? 0) + 1)
         this.lines.push(`${level} ${message} ${JSON.stringify(fields)}`)
       }
     return { info: note('info'), warn: note('warn'), error: note('error') }

@@ -109,6 +109,13 @@ export class World {
     return this.lives.clock.monotonicMs() - this.lives.clock.wallMs()
   }
 
+  /** Closes in order; the medium is left to whoever wants to damage it. */
+  async close(): Promise<void> {
+    await this.#open()
+    await this.#rest()
+    await this.#close(this.#living)
+  }
+
   /** What the log lines say that happened inside. */
   tallyLines(): void {
     for (const [message, count] of this.lives.logged)
