@@ -4,11 +4,13 @@ import { type CommitLogSettings, commitLogDefaults } from '../../../actors/commi
 import { xstateClock } from '../../../actors/system/xstate-clock.ts'
 import { isBrokerError } from '../../../model/errors.ts'
 import type { Logger } from '../../../model/ports.ts'
-import { encodeDeliveryFact } from '../../../storage/codec/delivery-fact.ts'
-import { isDeliveryFact } from '../../../storage/codec/fact-type.ts'
+import {
+  encodeDeliveryFact,
+  isDeliveryFact,
+  readDeliveriesAddress,
+} from '../../../storage/codec/delivery-fact.ts'
 import { recordsOf } from '../../../storage/codec/record.ts'
 import { encodeRegistryFact, readRegistryFact } from '../../../storage/codec/registry-fact.ts'
-import { readDeliveriesAddress } from '../../../storage/codec/delivery-fact.ts'
 import type { PlaceEvent } from '../../../storage/crashable/crashable-events.ts'
 import { CrashablePlace } from '../../../storage/crashable/crashable-place.ts'
 import { seededRandom } from '../../support/random.ts'
@@ -59,7 +61,8 @@ export const aLog = async (settings: CommitLogSettings = tiny) => {
     })
     log.whenSynced(admitted).then(
       () => answers.push(`${number} done`),
-      (error: unknown) => answers.push(`${number} ${isBrokerError(error) ? error.code : error}`),
+      (error: unknown) =>
+        answers.push(`${number} ${isBrokerError(error) ? error.code : String(error)}`),
     )
     return admitted.chunk.offset + admitted.at
   }

@@ -207,7 +207,7 @@ Resettlement('a trim that fails makes the handle dead like any other write', asy
   const found = await facts()
   assert.ok(
     done.every((fact) => found.includes(fact)),
-    `${done} were acknowledged, ${found} are there`,
+    `${done.join()} were acknowledged, ${found.join()} are there`,
   )
 })
 
