@@ -102,7 +102,7 @@ Damage('a chunk that is missing or rotten stops the opening, by its position', (
           () => undefined,
           (reason: unknown) => reason,
         )
-        assert.ok(isBrokerError(error, 'CORRUPT'), `the opening says ${error}`)
+        assert.ok(isBrokerError(error, 'CORRUPT'), `the opening says ${String(error)}`)
         assert.is(error.params.position, chunkOffsetOf(key))
       },
     ),
