@@ -2,11 +2,18 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type GlasspostServer, startServer } from '../../index.ts'
 import { ConsumeResult } from '../protocols/grpc/support/official-client.ts'
-import { startConsumer, startProducer, startPushConsumer } from '../support/clients.ts'
+import {
+  leaveClientsBehind,
+  startConsumer,
+  startProducer,
+  startPushConsumer,
+} from '../support/clients.ts'
 import { eventually } from '../support/waiting.ts'
 
 /** The official Node client, unmodified, against the whole broker over real sockets. */
 const NodeClient = suite('the official Node client and the whole broker')
+
+NodeClient.after(leaveClientsBehind)
 
 const serving = (
   name: string,
