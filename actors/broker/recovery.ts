@@ -191,8 +191,9 @@ const checkGaps = (
   gaps: readonly { from: number; to: number }[],
   tail: LogTail,
 ): void => {
-  for (const { from, to } of gaps) {
-    const position = state.space.endOfGap(from)
+  // The last one first: a lost chunk may have named the gaps before it.
+  for (const { from, to } of gaps.toReversed()) {
+    const position = state.space.firstOutsideGaps(from)
     if (position >= to) continue
     throw new BrokerError('CORRUPT', {
       store: 'CommitLog',

@@ -61,6 +61,15 @@ export class LogSpace {
     return end
   }
 
+  /** The first position from here on that no trim has taken. */
+  firstOutsideGaps(from: number): number {
+    let position = from
+    for (let index = 0; index < this.gaps.length; index += 2)
+      if ((this.gaps[index] as number) <= position && position < (this.gaps[index + 1] as number))
+        position = this.gaps[index + 1] as number
+    return position
+  }
+
   isGap(from: number, to: number): boolean {
     for (let index = 0; index < this.gaps.length; index += 2)
       if ((this.gaps[index] as number) <= from && to <= (this.gaps[index + 1] as number))
