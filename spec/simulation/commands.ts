@@ -34,6 +34,8 @@ export type Command =
   | { readonly type: 'restart' }
   | { readonly type: 'closeAtOnce' }
   | { readonly type: 'powerCut'; readonly seed: number }
+  /** As a power cut, and somebody deletes the index before the next start. */
+  | { readonly type: 'indexLost'; readonly seed: number }
   | {
       readonly type: 'failWrites'
       readonly database: 'commit-log' | 'index'
@@ -108,6 +110,7 @@ const aCommand: fc.Arbitrary<Command> = fc.oneof(
   { weight: 3, arbitrary: of('restart', {}) },
   { weight: 1, arbitrary: of('closeAtOnce', {}) },
   { weight: 4, arbitrary: of('powerCut', { seed: fc.nat({ max: 1_000 }) }) },
+  { weight: 2, arbitrary: of('indexLost', { seed: fc.nat({ max: 1_000 }) }) },
   {
     weight: 5,
     arbitrary: of('failWrites', {
@@ -152,6 +155,7 @@ export const commandTypes: readonly CommandType[] = [
   'restart',
   'closeAtOnce',
   'powerCut',
+  'indexLost',
   'failWrites',
   'failOpens',
   'slowWrites',

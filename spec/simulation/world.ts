@@ -1,4 +1,5 @@
 import * as assert from 'uvu/assert'
+import { audit } from '../../actors/audit/audit.ts'
 import { tagFilter } from '../../model/delivery/filter.ts'
 import type { ReceiptHandle } from '../../model/delivery/receipt-handle.ts'
 import { isBrokerError } from '../../model/errors.ts'
@@ -181,6 +182,9 @@ export class World {
         return this.#closeAtOnce()
       case 'powerCut':
         return this.#powerCut(command.seed)
+      case 'indexLost':
+        await this.#powerCut(command.seed)
+        return this.#clearIndex()
       case 'failWrites':
         this.#troubled = true
         return place.failWrites(command.database, command)
@@ -568,24 +572,31 @@ export class World {
 
   async #restart(): Promise<void> {
     await this.#rest()
+    await this.#findResidue()
     const before = snapshotOf(this.#broker)
     await this.#close(this.#living)
     await this.#open()
     const changed = differences(before, snapshotOf(this.#broker))
     assert.is(changed.join('\n'), '', 'a restart changes nothing')
+    await this.#findResidue()
   }
 
   async #rebuild(): Promise<void> {
     await this.#rest()
     const before = snapshotOf(this.#broker)
     await this.#close(this.#living)
-    const index = await this.lives.clock.until(this.lives.place.openDatabase('index'))
-    await this.lives.clock.until(index.clear({}))
-    await this.lives.clock.until(index.close())
+    await this.#clearIndex()
     await this.#open()
     const changed = differences(before, snapshotOf(this.#broker))
     assert.is(changed.join('\n'), '', 'the index comes back from the log')
     this.#count('rebuilt')
+  }
+
+  async #clearIndex(): Promise<void> {
+    const { clock, place } = this.lives
+    const index = await clock.until(place.openDatabase('index'))
+    await clock.until(index.clear({}))
+    await clock.until(index.close())
   }
 
   async #close(life: Life): Promise<void> {
@@ -685,6 +696,15 @@ export class World {
       if (state === 'serving') assert.ok(served.has(topicId), `${name} (${topicId}) is there`)
       else if (state === 'ended') assert.not(served.has(topicId), `${name} (${topicId}) is gone`)
     this.#count('audited')
+  }
+
+  /** Nothing of an ended owner is left: no key, no chunk of a stretch that was given up, no actor. */
+  async #findResidue(): Promise<void> {
+    const metrics = { series: async () => [] }
+    const { residue } = await this.lives.clock.until(
+      audit(this.#broker, metrics as unknown as Parameters<typeof audit>[1], 0),
+    )
+    assert.equal(residue, [], 'nothing is left of what ended')
   }
 
   async #auditTopic(name: string): Promise<void> {
