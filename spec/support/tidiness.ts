@@ -49,6 +49,14 @@ const rooms: Readonly<Record<string, Room>> = {
   },
   'protocols/embedded': { imports: ['model'], packages: [], builtins: [] },
   'protocols/system': { imports: ['model'], packages: ['pino'], builtins: 'all' },
+  'protocols/settings': { imports: ['model'], packages: ['zod'], builtins: 'all' },
+  'protocols/http': {
+    imports: ['model'],
+    packages: ['zod', 'hono', '@hono/node-server', '@hono/zod-openapi'],
+    builtins: 'all',
+  },
+  'protocols/accounts': { imports: ['model'], packages: ['zod'], builtins: 'all' },
+  'protocols/tls': { imports: ['model'], packages: ['selfsigned'], builtins: 'all' },
   'protocols/metrics': { imports: ['model'], packages: ['prom-client'], builtins: 'all' },
   examples: {
     imports: [],

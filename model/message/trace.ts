@@ -1,0 +1,70 @@
+import type { SystemFields } from './message.ts'
+
+/** A message as an operator sees it, without leasing it. */
+export interface MessageView extends SystemFields {
+  readonly topic: string
+  readonly queueId: number
+  readonly queueOffset: number
+  readonly storeAtMs: number
+  readonly properties: Readonly<Record<string, string>>
+  readonly body: Uint8Array
+}
+
+/** One thing that happened to a message. Times are the broker's, of the fact in the log. */
+export interface TraceStep {
+  readonly what:
+    | 'stored'
+    | 'leased'
+    | 'extended'
+    | 'renewed'
+    | 'negativeAck'
+    | 'sessionLost'
+    | 'expired'
+    | 'acked'
+    | 'filteredOut'
+    | 'deadLettered'
+    | 'reset'
+    | 'trimmed'
+  /** Wall clock, as near as the log can say. */
+  readonly atMs: number
+  readonly group?: string
+  readonly attempt?: number
+  readonly invisibleUntilMs?: number
+  /** Who held it, where it is known. */
+  readonly clientId?: string
+  readonly detail?: string
+}
+
+/** The life of a message, oldest step first. */
+export interface MessageTrace {
+  readonly message: MessageView
+  readonly steps: readonly TraceStep[]
+  /** History before this time was reclaimed, wall clock; undefined when all of it is there. */
+  readonly reclaimedBeforeMs?: number
+}
+
+export interface MessageQuery {
+  readonly topic: string
+  readonly key?: string
+  readonly fromMs?: number
+  readonly toMs?: number
+  /** Default 32, at most 1,000. */
+  readonly limit?: number
+}
+
+/** Finding stored messages. Nothing is leased, nothing moves. */
+export interface Messages {
+  /** By id; a client may have sent one id twice. Searches every topic unless one is named. */
+  byId(messageId: string, topic?: string): Promise<readonly MessageView[]>
+  /** By key and by time, oldest first. */
+  find(query: MessageQuery): Promise<readonly MessageView[]>
+  /** From an offset on. Throws `TOPIC_NOT_FOUND`. */
+  peek(place: {
+    readonly topic: string
+    readonly queueId: number
+    readonly fromOffset: number
+    readonly limit?: number
+  }): Promise<readonly MessageView[]>
+  /** Throws `MESSAGE_NOT_FOUND`. */
+  why(messageId: string, topic?: string): Promise<readonly MessageTrace[]>
+}
