@@ -698,7 +698,7 @@ export class World {
     this.#count('audited')
   }
 
-  /** Nothing of an ended owner is left: no key, no chunk of a stretch that was given up, no actor. */
+  /** Nothing of an ended owner is left. */
   async #findResidue(): Promise<void> {
     const metrics = { series: async () => [] }
     const { residue } = await this.lives.clock.until(
