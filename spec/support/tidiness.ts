@@ -50,6 +50,11 @@ const rooms: Readonly<Record<string, Room>> = {
   'protocols/embedded': { imports: ['model'], packages: [], builtins: [] },
   'protocols/system': { imports: ['model'], packages: ['pino'], builtins: 'all' },
   'protocols/settings': { imports: ['model'], packages: ['zod'], builtins: 'all' },
+  'protocols/cli': {
+    imports: ['model', 'protocols/settings'],
+    packages: ['commander', 'cli-progress'],
+    builtins: 'all',
+  },
   'protocols/http': {
     imports: ['model'],
     packages: ['zod', 'hono', '@hono/node-server', '@hono/zod-openapi'],

@@ -1,0 +1,34 @@
+import type { Logger } from '../../model/ports.ts'
+
+/** A running broker, as `glasspost start` needs it. */
+export interface RunningServer {
+  readonly grpcAddress: string
+  close(options: { readonly drainMs: number }): Promise<void>
+}
+
+export interface ServerStart {
+  readonly dataDir: string
+  readonly host: string
+  readonly grpcPort: number
+  readonly brokerName: string
+  readonly advertisedAddress?: string
+  readonly autoCreateTopics: boolean
+  readonly logger: Logger
+}
+
+/**
+ * What commands may touch of the world outside; `cli.ts` passes it in. A command that needs more
+ * gets it as a field here.
+ */
+export interface World {
+  readonly version: string
+  readonly startServer: (options: ServerStart) => Promise<RunningServer>
+  readonly createLogger: (level: string) => Logger
+  /** One line on stdout. */
+  print(line: string): void
+  /** One line on stderr. */
+  complain(line: string): void
+  exit(code: number): never
+  /** Runs once, at the first SIGINT or SIGTERM; a second signal does not wait. */
+  onStop(stop: () => void): void
+}
