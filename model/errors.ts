@@ -117,6 +117,17 @@ const catalog = {
     describe: (p: Reasoned) => `the delivery time is illegal: ${p.reason}`,
     remedy: 'Choose an earlier delivery time.',
   },
+  TIMER_NOT_FOUND: {
+    kind: 'notFound',
+    describe: (p: { timerId: string }) => `timer ${p.timerId} is not pending`,
+    remedy: 'It was delivered, recalled or ended with its topic; list the timers that are pending.',
+  },
+  TRANSACTION_NOT_FOUND: {
+    kind: 'notFound',
+    describe: (p: { transactionId: string }) =>
+      `transaction '${p.transactionId}' is unknown, or was resolved the other way`,
+    remedy: 'A resolved transaction stays as it is; list the ones that are pending.',
+  },
   TRANSACTION_ID_INVALID: {
     kind: 'invalid',
     describe: (_: None) => 'the transaction id is blank',

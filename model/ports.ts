@@ -3,6 +3,8 @@ import type { TopicOptions, TopicSettings, TopicType } from './addressing/topic.
 import type { Filter } from './delivery/filter.ts'
 import type { ReceiptHandle } from './delivery/receipt-handle.ts'
 import type { EncodedMessage, StoredMessage } from './message/message.ts'
+import type { Timers } from './timer/timers.ts'
+import type { Transactions } from './transaction/transactions.ts'
 
 /** Time, passed in. Nothing below `index.ts` reads a clock of its own. */
 export interface Clock {
@@ -76,6 +78,10 @@ export interface SendReceipt {
   readonly messageId: string
   readonly queueId: number
   readonly queueOffset: number
+  /** Of a message that waits for its delivery time: ends the wait. Queue and offset are 0 then. */
+  readonly recallHandle?: string
+  /** Of a half message: names it in `Transactions.end`. Queue and offset are 0 then. */
+  readonly transactionId?: string
 }
 
 /** Why a message was delivered. Everything but `first` is a redelivery. */
@@ -221,10 +227,12 @@ export interface Broker {
   readonly topics: Topics
   readonly groups: Groups
   readonly sessions: Sessions
+  readonly timers: Timers
+  readonly transactions: Transactions
   /**
    * Stores a message; resolves when the group commit that holds it was synced. Throws (never
-   * half-done) `TOPIC_NOT_FOUND`, `MESSAGE_TYPE_CONFLICT`, `THROTTLED`, `DISK_FULL`,
-   * `STORE_UNAVAILABLE`, and `OUTCOME_UNKNOWN` when the store cannot say in time.
+   * half-done) `TOPIC_NOT_FOUND`, `MESSAGE_TYPE_CONFLICT`, `DELIVERY_TIME_ILLEGAL` beyond the
+   * horizon, `THROTTLED`, `DISK_FULL`, `STORE_UNAVAILABLE`, and `OUTCOME_UNKNOWN` when the store cannot say in time.
    */
   append(topic: string, message: EncodedMessage): Promise<SendReceipt>
   receive(request: ReceiveRequest): Promise<ReceiveResult>

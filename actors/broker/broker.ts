@@ -14,6 +14,8 @@ import type {
   Sessions,
   Topics,
 } from '../../model/ports.ts'
+import type { Timers } from '../../model/timer/timers.ts'
+import type { Transactions } from '../../model/transaction/transactions.ts'
 import { javaHash } from '../../model/wire/hash.ts'
 import type { Place } from '../../storage/ports/place.ts'
 import { IndexStore } from '../checkpoint/index-store.ts'
@@ -175,6 +177,14 @@ export class CoreBroker implements Broker {
 
   get sessions(): Sessions {
     return this.#sessions
+  }
+
+  get timers(): Timers {
+    throw new BrokerError('NOT_BUILT', { what: 'a delivery time' })
+  }
+
+  get transactions(): Transactions {
+    throw new BrokerError('NOT_BUILT', { what: 'a transaction' })
   }
 
   /** State, last error and restarts of every loop that must not end. */

@@ -17,6 +17,10 @@ export interface EncodedMessage {
   readonly system: Uint8Array
   readonly properties: Uint8Array
   readonly body: Uint8Array
+  /** Not into its topic before this, wall clock. With a transaction: counted once committed. */
+  readonly deliverAtMs?: number
+  /** Transactions only: asks the producer so long after the send for the first time. */
+  readonly checkAfterMs?: number
 }
 
 /**

@@ -15,6 +15,8 @@ import type {
   TopicSummary,
   Topics,
 } from '../../../../model/ports.ts'
+import type { Timers } from '../../../../model/timer/timers.ts'
+import type { Transactions } from '../../../../model/transaction/transactions.ts'
 
 /** One group's view of one message. */
 interface Lease {
@@ -99,6 +101,24 @@ export class FakeBroker implements Broker {
     touch: (clientId, role) => void this.touched.push(`${clientId} ${role}`),
     terminate: (clientId) => void this.terminated.push(clientId),
     count: 0,
+  }
+
+  readonly timers: Timers = {
+    count: () => 0,
+    list: notFaked,
+    show: notFaked,
+    recall: notFaked,
+    cancel: notFaked,
+    cancelAll: notFaked,
+    reschedule: notFaked,
+    fire: notFaked,
+  }
+
+  readonly transactions: Transactions = {
+    count: () => 0,
+    list: notFaked,
+    end: notFaked,
+    register: () => () => {},
   }
 
   async append(topic: string, message: EncodedMessage): Promise<SendReceipt> {
