@@ -28,6 +28,13 @@ export {
 } from './model/errors.ts'
 export type { MessageDraft } from './model/message/encode.ts'
 export type {
+  MessageQuery,
+  Messages,
+  MessageTrace,
+  MessageView,
+  TraceStep,
+} from './model/message/trace.ts'
+export type {
   AuditReport,
   Broker,
   Clock,

@@ -3,6 +3,7 @@ import type { TopicOptions, TopicSettings, TopicType } from './addressing/topic.
 import type { Filter } from './delivery/filter.ts'
 import type { ReceiptHandle } from './delivery/receipt-handle.ts'
 import type { EncodedMessage, StoredMessage } from './message/message.ts'
+import type { Messages } from './message/trace.ts'
 import type { Timers } from './timer/timers.ts'
 import type { Transactions } from './transaction/transactions.ts'
 
@@ -227,6 +228,7 @@ export interface Broker {
   readonly topics: Topics
   readonly groups: Groups
   readonly sessions: Sessions
+  readonly messages: Messages
   readonly timers: Timers
   readonly transactions: Transactions
   /**

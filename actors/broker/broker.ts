@@ -28,6 +28,7 @@ import { GroupRegistry } from '../consumer-group/group-registry.ts'
 import { ParkingLot } from '../consumer-group/parked-receives.ts'
 import { Receiver } from '../consumer-group/receiver.ts'
 import { createDispatcher } from '../dispatcher/dispatcher.actor.ts'
+import { StoredMessages } from '../messages/stored-messages.ts'
 import { SessionBook } from '../session/session-book.ts'
 import { SessionRegistry } from '../session/session-registry.ts'
 import { BoundedCache } from '../system/bounded-cache.ts'
@@ -62,6 +63,7 @@ export class CoreBroker implements Broker {
   readonly supervisions: Readonly<Record<'topics' | 'groups' | 'sessions', Supervision>>
   readonly lot: ParkingLot
   readonly components: BrokerComponents
+  readonly messages: StoredMessages
   readonly #topics: TopicRegistry
   readonly #groups: GroupRegistry
   readonly #sessions: SessionRegistry
@@ -99,6 +101,7 @@ export class CoreBroker implements Broker {
     this.#groups = new GroupRegistry({ ...registry, supervision: groups })
     topics.onEnded = (address) => this.#topics.ended(idOf(address))
     groups.onEnded = (address) => this.#groups.ended(idOf(address))
+    this.messages = new StoredMessages({ state, log })
     const book = new SessionBook()
     this.#deadLetters = new DeadLetters({
       state,

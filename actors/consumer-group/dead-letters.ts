@@ -5,15 +5,14 @@ import { deadLetterTopicOf } from '../../model/addressing/names.ts'
 import type { Clock, Logger } from '../../model/ports.ts'
 import { decodeProperties, encodeProperties } from '../../model/message/properties-block.ts'
 import { decodeSystem, encodeSystem } from '../../model/message/system-block.ts'
-import { BrokerError } from '../../model/errors.ts'
 import type { StoredMessage } from '../../model/message/message.ts'
 import { javaHash } from '../../model/wire/hash.ts'
 import type { BrokerState } from '../broker/broker-state.ts'
 import { unitOf } from '../broker/replay.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
+import { loadMessage } from '../messages/load-message.ts'
 import type { Topic } from '../topic/topic.ts'
 import type { DeliveriesCell } from './deliveries-cell.ts'
-import { MessageReader } from './message-reader.ts'
 import type { Subscription } from './subscription.ts'
 
 export interface DeadLettersDeps {
@@ -26,7 +25,6 @@ export interface DeadLettersDeps {
 }
 
 const RETRY_MS = 1_000
-const LOAD_ROUNDS_MAX = 8
 
 /**
  * Moves messages to `%DLQ%<group>`: the copy and the end of the original are one fact, so a
@@ -64,32 +62,16 @@ export class DeadLetters {
     this.running++
     try {
       const target = await this.#deps.ensureTopic(deadLetterTopicOf(subscription.group.name))
-      const message = await this.#load(subscription, cell, offset)
-      await this.#admit(subscription, cell, { target, message, reason })
+      const { topic } = subscription
+      const queue = topic.queues[cell.address.queueId]
+      const message = queue && (await loadMessage(this.#deps.log, topic, { queue, offset }))
+      if (message) await this.#admit(subscription, cell, { target, message, reason })
     } catch (error) {
       cell.deliveries.releaseDeadLetter(offset, this.#deps.clock.monotonicMs())
       throw error
     } finally {
       this.running--
     }
-  }
-
-  async #load(
-    { topic }: Subscription,
-    cell: DeliveriesCell,
-    offset: number,
-  ): Promise<StoredMessage> {
-    const reader = new MessageReader(this.#deps.log, topic.name)
-    const queue = topic.queues[cell.address.queueId]
-    for (let round = 0; queue && round < LOAD_ROUNDS_MAX; round++) {
-      const loads: Promise<unknown>[] = []
-      const unit = queue.unit(offset)
-      if (unit === undefined) reader.loadUnit(queue, offset, loads)
-      const message = unit && reader.read(unit, loads)
-      if (message) return message
-      await Promise.all(loads)
-    }
-    throw new BrokerError('THROTTLED', { reason: 'the message is being loaded' })
   }
 
   async #admit(

@@ -5,7 +5,7 @@ import { encodeRegistryFact } from '../../storage/codec/registry-fact.ts'
 import type { BrokerState } from '../broker/broker-state.ts'
 import type { IndexStore } from '../checkpoint/index-store.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
-import { MessageReader } from '../consumer-group/message-reader.ts'
+import { loadMessage } from '../messages/load-message.ts'
 import type { ConsumeQueue } from '../topic/consume-queue.ts'
 import type { Topic } from '../topic/topic.ts'
 
@@ -63,16 +63,9 @@ const storeAt = async (
   queue: ConsumeQueue,
   offset: number,
 ): Promise<number> => {
-  const reader = new MessageReader(log, topic.name)
-  for (let round = 0; round < LOADS_MAX; round++) {
-    const loads: Promise<unknown>[] = []
-    const unit = queue.unit(offset)
-    if (unit === undefined) reader.loadUnit(queue, offset, loads)
-    const message = unit && reader.read(unit, loads)
-    if (message) return message.storeAtMs
-    await Promise.all(loads)
-  }
-  throw missing(queue, offset)
+  const message = await loadMessage(log, topic, { queue, offset })
+  // Gone with its topic: there is nothing to trim.
+  return message?.storeAtMs ?? Number.POSITIVE_INFINITY
 }
 
 /** The oldest messages of the topic go, a step of one queue at a time, until it fits. */

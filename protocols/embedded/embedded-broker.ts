@@ -3,6 +3,7 @@ import { checkInvisibleMs, deliveryLimits } from '../../model/delivery/limits.ts
 import type { ReceiptHandle } from '../../model/delivery/receipt-handle.ts'
 import { encodeDraft, type MessageDraft } from '../../model/message/encode.ts'
 import { createMessageIds } from '../../model/message/message-id.ts'
+import type { Messages } from '../../model/message/trace.ts'
 import type {
   AuditReport,
   Broker,
@@ -63,6 +64,11 @@ export class EmbeddedBroker {
 
   get groups(): Groups {
     return this.#parts.broker.groups
+  }
+
+  /** Looks at stored messages: by id, key, time or offset. Nothing is leased by looking. */
+  get messages(): Messages {
+    return this.#parts.broker.messages
   }
 
   /** Stores a message. Resolves when it is synced to disk; throws without storing anything. */

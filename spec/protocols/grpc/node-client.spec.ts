@@ -110,7 +110,7 @@ NodeClient('is told why: an unknown topic, a scheduled message', async () => {
   const producer = await aProducer(world, 'orders')
   const later = { topic: 'orders', body: Buffer.from('x'), delay: 60_000 }
   await assertRejects(producer.send(later), /not supported by this version/)
-  assert.is(world.broker.messages.get('orders')?.length, 0)
+  assert.is(world.broker.stored.get('orders')?.length, 0)
   await assertRejects(producer.send({ topic: 'unknown', body: Buffer.from('x') }), /40402/)
   await producer.shutdown()
   await world.door.close({ drainMs: 1_000 })

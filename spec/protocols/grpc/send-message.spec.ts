@@ -48,7 +48,7 @@ Send('refuses a type that the topic does not take, of a batch all', async () => 
   const both = new service.SendMessageRequest().setMessagesList([grouped, aMessage('steps', 'b')])
   assert.is((await send(door, both)).getStatus()?.getCode(), 40014)
   assert.is((await send(door, sendRequest('steps', 'b'))).getStatus()?.getCode(), 40014)
-  assert.is(broker.messages.get('steps')?.length, 0)
+  assert.is(broker.stored.get('steps')?.length, 0)
   const right = new service.SendMessageRequest().setMessagesList([grouped])
   assert.is((await send(door, right)).getStatus()?.getCode(), 20000)
 })
@@ -58,7 +58,7 @@ Send('stores nothing of a batch with one illegal message', async () => {
   broker.addTopic('orders')
   const response = await send(door, sendRequest('orders', 'good', ''))
   assert.is(response.getStatus()?.getCode(), 41302)
-  assert.is(broker.messages.get('orders')?.length, 0)
+  assert.is(broker.stored.get('orders')?.length, 0)
 })
 
 Send('says of each message of a batch what became of it', async () => {
@@ -87,7 +87,7 @@ Send('with too many calls in flight is throttled', async () => {
   const { SendMessageResponse } = service
   const response = await serve('SendMessage', aCall(door), request, SendMessageResponse, 'tooMany')
   assert.is(response.getStatus()?.getCode(), 42900)
-  assert.is(broker.messages.get('orders')?.length, 0)
+  assert.is(broker.stored.get('orders')?.length, 0)
 })
 
 Send.run()

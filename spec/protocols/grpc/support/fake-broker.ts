@@ -15,6 +15,7 @@ import type {
   TopicSummary,
   Topics,
 } from '../../../../model/ports.ts'
+import type { Messages } from '../../../../model/message/trace.ts'
 import type { Timers } from '../../../../model/timer/timers.ts'
 import type { Transactions } from '../../../../model/transaction/transactions.ts'
 
@@ -42,7 +43,7 @@ export class FakeBroker implements Broker {
   readonly #topics = new Map<string, TopicSummary>()
   readonly #leases = new Map<string, Lease>()
   readonly #waiting = new Set<() => void>()
-  readonly messages = new Map<string, StoredMessage[]>()
+  readonly stored = new Map<string, StoredMessage[]>()
   readonly attemptsMax = new Map<string, number>()
   /** What was asked, in order, for specs to look at. */
   readonly received: ReceiveRequest[] = []
@@ -62,7 +63,7 @@ export class FakeBroker implements Broker {
   addTopic(name: string, type: TopicType = 'NORMAL', queues = 8): void {
     const topicId = this.#topics.size + 1
     this.#topics.set(name, { name, topicId, type, queues, state: 'serving' })
-    this.messages.set(name, [])
+    this.stored.set(name, [])
   }
 
   readonly topics: Topics = {
@@ -103,6 +104,13 @@ export class FakeBroker implements Broker {
     count: 0,
   }
 
+  readonly messages: Messages = {
+    byId: notFaked,
+    find: notFaked,
+    peek: notFaked,
+    why: notFaked,
+  }
+
   readonly timers: Timers = {
     count: () => 0,
     list: notFaked,
@@ -124,7 +132,7 @@ export class FakeBroker implements Broker {
   async append(topic: string, message: EncodedMessage): Promise<SendReceipt> {
     this.#mayFail()
     const summary = this.#topics.get(topic)
-    const log = this.messages.get(topic)
+    const log = this.stored.get(topic)
     if (!summary || !log) throw new BrokerError('TOPIC_NOT_FOUND', { topic })
     checkMessageType(summary, message.type)
     const { type, messageId } = message
@@ -199,7 +207,7 @@ export class FakeBroker implements Broker {
     const deliveries: Delivery[] = []
     let filteredOut = false
     const nowMs = this.#clock.monotonicMs()
-    for (const message of this.messages.get(topic) ?? []) {
+    for (const message of this.stored.get(topic) ?? []) {
       const key = `${group} ${message.topicId} ${message.queueOffset}`
       const lease = this.#leases.get(key) ?? {
         topic,
