@@ -5,10 +5,12 @@ import { audit } from './actors/audit/audit.ts'
 import { BrokerMetrics } from './actors/audit/metric-source.ts'
 import { CoreBroker } from './actors/broker/broker.ts'
 import { brokerDefaults, type BrokerSettings } from './actors/broker/settings.ts'
+import type { AdminPort } from './model/admin.ts'
 import { BrokerError } from './model/errors.ts'
 import type { Clock, Logger, Random } from './model/ports.ts'
 import { EmbeddedBroker } from './protocols/embedded/embedded-broker.ts'
 import { openGrpcDoor } from './protocols/grpc/server.ts'
+import { openHttpDoor } from './protocols/http/server.ts'
 import { PrometheusMetrics } from './protocols/metrics/prometheus.ts'
 import { clockOf } from './protocols/system/system-clock.ts'
 import { LevelPlace } from './storage/level/level-place.ts'
@@ -91,7 +93,11 @@ const quiet: Logger = { info: () => {}, warn: () => {}, error: () => {} }
  * process until `close()`; with `memory: true` nothing is kept, for tests. Rejects with
  * `DATA_DIR_LOCKED`, `DATA_FORMAT_UNKNOWN` or `CORRUPT`, each saying what to do.
  */
-export const createBroker = async (options: BrokerOptions): Promise<EmbeddedBroker> => {
+export const createBroker = async (options: BrokerOptions): Promise<EmbeddedBroker> =>
+  (await openBroker(options)).embedded
+
+/** The broker as a program sees it, and as an operator does. */
+const openBroker = async (options: BrokerOptions) => {
   const clock = systemClock
   const random = systemRandom
   const { logger = quiet, inspect, autoCreateTopics = false } = options
@@ -100,7 +106,7 @@ export const createBroker = async (options: BrokerOptions): Promise<EmbeddedBrok
   try {
     const broker = await CoreBroker.open({ clock, logger, place, inspect }, settings)
     const metrics = new PrometheusMetrics(new BrokerMetrics(broker))
-    return new EmbeddedBroker({
+    const embedded = new EmbeddedBroker({
       broker,
       clock,
       random,
@@ -109,6 +115,16 @@ export const createBroker = async (options: BrokerOptions): Promise<EmbeddedBrok
       metrics: () => metrics.scrape(),
       owned: [place],
     })
+    const admin: AdminPort = {
+      broker,
+      version: VERSION,
+      refusal: () => broker.refusal,
+      loops: () => broker.loops(),
+      send: (topic, draft) => embedded.send(topic, draft),
+      audit: () => embedded.audit(),
+      metrics: () => embedded.metrics(),
+    }
+    return { embedded, admin }
   } catch (error) {
     await place.close()
     throw error
@@ -120,6 +136,10 @@ export interface ServerOptions extends BrokerOptions {
   readonly host?: string
   /** Default 8081; 0 takes any free port. */
   readonly grpcPort?: number
+  /** Default 8082, or any free port where the gRPC port is any; 0 takes any free one. */
+  readonly httpPort?: number
+  /** What HTTP requests must bear; without one, whoever reaches the port may do everything. */
+  readonly httpToken?: string
   /** What clients see as the broker's name; default `glasspost`. */
   readonly brokerName?: string
   /** `host:port` that clients are sent to; default is the address they came by. */
@@ -130,6 +150,8 @@ export interface GlasspostServer {
   readonly broker: EmbeddedBroker
   /** `host:port` of the gRPC door. */
   readonly grpcAddress: string
+  /** `host:port` of the HTTP door. */
+  readonly httpAddress: string
   /** Answers who waits, finishes what is under way within `drainMs`, and closes the broker. */
   close(options?: { readonly drainMs?: number }): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -137,29 +159,56 @@ export interface GlasspostServer {
 
 const DRAIN_MS = 5_000
 
-/** A broker with its gRPC door open: what `glasspost start` runs. */
+/** A broker with its doors open: what `glasspost start` runs. */
 export const startServer = async (options: ServerOptions): Promise<GlasspostServer> => {
-  const { logger = quiet, host = '127.0.0.1', grpcPort = 8081, brokerName = 'glasspost' } = options
-  const broker = await createBroker(options)
-  try {
-    const { advertisedAddress } = options
-    const door = await openGrpcDoor(
-      broker.port,
-      { clock: systemClock, random: systemRandom, logger },
-      { host, port: grpcPort, brokerName, ...(advertisedAddress ? { advertisedAddress } : {}) },
-    )
-    const close = async ({ drainMs = DRAIN_MS } = {}): Promise<void> => {
-      await door.close({ drainMs })
-      await broker.close()
-    }
-    const grpcAddress = `${door.address.host}:${door.address.port}`
-    return { broker, grpcAddress, close, [Symbol.asyncDispose]: () => close() }
-  } catch (error) {
+  const { logger = quiet, host = '127.0.0.1', brokerName = 'glasspost' } = options
+  const { grpcPort = 8081, httpToken, advertisedAddress } = options
+  const { httpPort = grpcPort === 0 ? 0 : 8082 } = options
+  const { embedded: broker, admin } = await openBroker(options)
+  const open: { close(options: { readonly drainMs: number }): Promise<void> }[] = []
+  const close = async ({ drainMs = DRAIN_MS } = {}): Promise<void> => {
+    await Promise.all(open.map((door) => door.close({ drainMs })))
     await broker.close()
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
-    throw new BrokerError('ADDRESS_IN_USE', { address: `${host}:${grpcPort}` }, { cause: error })
+  }
+  const opening = async <Door extends (typeof open)[number]>(port: number, door: Promise<Door>) => {
+    const opened = await door.catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+      throw new BrokerError('ADDRESS_IN_USE', { address: `${host}:${port}` }, { cause: error })
+    })
+    open.push(opened)
+    return opened
+  }
+  try {
+    const components = { clock: systemClock, random: systemRandom, logger }
+    const grpc = await opening(
+      grpcPort,
+      openGrpcDoor(broker.port, components, {
+        ...{ host, port: grpcPort, brokerName },
+        ...(advertisedAddress ? { advertisedAddress } : {}),
+      }),
+    )
+    const http = await opening(
+      httpPort,
+      openHttpDoor(admin, components, {
+        ...{ host, port: httpPort },
+        ...(httpToken ? { token: httpToken } : {}),
+      }),
+    )
+    return {
+      broker,
+      grpcAddress: hostPort(grpc.address),
+      httpAddress: hostPort(http.address),
+      close,
+      [Symbol.asyncDispose]: () => close(),
+    }
+  } catch (error) {
+    await close({ drainMs: 0 })
+    throw error
   }
 }
+
+const hostPort = ({ host, port }: { readonly host: string; readonly port: number }): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 
 const openPlace = async ({ dataDir, memory }: BrokerOptions): Promise<Place> => {
   const random = systemRandom

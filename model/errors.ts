@@ -1,12 +1,14 @@
 /** What a caller can do about it. Deliberately few: a new kind needs a new kind of reaction. */
 export type ErrorKind =
   | 'invalid'
+  | 'denied'
   | 'notFound'
   | 'conflict'
   | 'throttled'
   | 'unavailable'
   | 'unsupported'
   | 'corrupt'
+  | 'defect'
 
 interface ErrorSpec {
   readonly kind: ErrorKind
@@ -241,12 +243,42 @@ const catalog = {
   ADDRESS_IN_USE: {
     kind: 'conflict',
     describe: (p: { address: string }) => `another process listens on ${p.address}`,
-    remedy: 'Stop that process, or choose another port with --grpc-port (0 takes any free one).',
+    remedy: 'Stop it, or choose another port: --grpc-port, --http-port (0 takes any free one).',
   },
   SETTINGS_ILLEGAL: {
     kind: 'invalid',
     describe: (p: Named) => `setting '${p.name}' is illegal: ${p.reason}`,
     remedy: 'Change that setting; its unit is in its name.',
+  },
+  REQUEST_ILLEGAL: {
+    kind: 'invalid',
+    describe: (p: Reasoned) => `the request is illegal: ${p.reason}`,
+    remedy: 'Compare it with /openapi.json; fields are never ignored, so that typos are seen.',
+  },
+  REQUEST_TOO_LARGE: {
+    kind: 'invalid',
+    describe: (p: { what: string }) => `the request's ${p.what} is too large`,
+    remedy: 'Send less at once; a message body has at most 4 MiB.',
+  },
+  ROUTE_NOT_FOUND: {
+    kind: 'notFound',
+    describe: (p: { method: string; path: string }) => `there is no ${p.method} ${p.path}`,
+    remedy: 'See /openapi.json for everything there is.',
+  },
+  TOKEN_REQUIRED: {
+    kind: 'denied',
+    describe: (_: None) => 'the request has no bearer token, or not the right one',
+    remedy: "Send 'Authorization: Bearer TOKEN' with the token that the broker was started with.",
+  },
+  HOST_NOT_ALLOWED: {
+    kind: 'denied',
+    describe: (p: { host: string }) => `requests for host '${p.host}' are not answered`,
+    remedy: 'Use the IP address or localhost, or start the broker with a token for HTTP.',
+  },
+  INTERNAL: {
+    kind: 'defect',
+    describe: (p: { operation: string }) => `${p.operation} failed; the broker's log says why`,
+    remedy: 'Look at the log of the broker, and report what it says.',
   },
   NOT_BUILT: {
     kind: 'unsupported',

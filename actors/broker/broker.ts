@@ -3,6 +3,7 @@ import { checkGroupName, checkTopicName } from '../../model/addressing/names.ts'
 import { checkMessageType, topicSettingsOf } from '../../model/addressing/topic.ts'
 import { checkInvisibleMs } from '../../model/delivery/limits.ts'
 import type { ReceiptHandle } from '../../model/delivery/receipt-handle.ts'
+import type { LoopDescription } from '../../model/admin.ts'
 import { BrokerError } from '../../model/errors.ts'
 import type { EncodedMessage } from '../../model/message/message.ts'
 import type {
@@ -33,7 +34,7 @@ import { SessionBook } from '../session/session-book.ts'
 import { SessionRegistry } from '../session/session-registry.ts'
 import { BoundedCache } from '../system/bounded-cache.ts'
 import { type ActorSystemDeps, Supervision } from '../system/supervision.ts'
-import { xstateClock } from '../system/xstate-clock.ts'
+import { LoopClock } from '../system/xstate-clock.ts'
 import type { Topic } from '../topic/topic.ts'
 import { TopicRegistry } from '../topic/topic-registry.ts'
 import { DiskWatch } from '../upkeep/disk-watch.ts'
@@ -71,6 +72,7 @@ export class CoreBroker implements Broker {
   readonly #deadLetters: DeadLetters
   readonly #logActor: CommitLogActor
   readonly #dispatcher
+  readonly #clocks: Readonly<Record<'log' | 'dispatcher', LoopClock>>
   readonly #seal: HandleSeal
   #closing: Promise<void> | undefined
 
@@ -144,6 +146,7 @@ export class CoreBroker implements Broker {
       checkpointBytes: settings.checkpointBytes,
       reclaim: settings.reclaim,
     })
+    this.#clocks = { log: new LoopClock(clock), dispatcher: new LoopClock(clock) }
     this.#logActor = createCommitLogActor(
       {
         log,
@@ -151,11 +154,11 @@ export class CoreBroker implements Broker {
         settings: settings.commitLog,
         recover: (tail) => recover({ state, log, index, clock, logger }, tail),
       },
-      { clock: xstateClock(clock), inspect },
+      { clock: this.#clocks.log, inspect },
     )
     this.#dispatcher = createDispatcher({
       log,
-      clock,
+      clock: this.#clocks.dispatcher,
       logger,
       inspect,
       drainNews: state.drainNews,
@@ -190,23 +193,35 @@ export class CoreBroker implements Broker {
     throw new BrokerError('NOT_BUILT', { what: 'a transaction' })
   }
 
+  /** Why sends are refused now; undefined while they are taken. */
+  get refusal(): string | undefined {
+    const { mode } = this.log
+    if (mode === 'refusing') {
+      const { lastError } = this.#logActor.getSnapshot().context
+      return `the commit log is reopened: ${errorText(lastError)}`
+    }
+    return mode === 'writing' ? this.#topics.throttle?.().message : `the commit log is ${mode}`
+  }
+
   /** State, last error and restarts of every loop that must not end. */
-  *loops() {
+  *loops(): Generator<LoopDescription> {
     const { value, context } = this.#logActor.getSnapshot()
     yield {
       address: 'commit-log',
-      state: value as unknown,
+      state: value,
       restarts: context.recoveries,
       lastError: errorText(context.lastError),
+      nextTryInMs: this.#clocks.log.nextTryInMs,
     }
     const upkeep = this.upkeep.snapshot
     yield { ...upkeep, address: 'upkeep', lastError: errorText(upkeep.lastError) }
     const dispatcher = this.#dispatcher.getSnapshot()
     yield {
       address: 'dispatcher',
-      state: dispatcher.value as unknown,
+      state: dispatcher.value,
       restarts: dispatcher.context.failures,
       lastError: errorText(dispatcher.context.lastError),
+      nextTryInMs: this.#clocks.dispatcher.nextTryInMs,
     }
     for (const supervision of Object.values(this.supervisions)) yield* supervision.all()
   }

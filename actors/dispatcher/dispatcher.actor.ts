@@ -4,10 +4,11 @@ import { dispatcherMachine } from '../../machines/dispatcher/dispatcher.machine.
 import { announced } from '../../streams/dispatch/announce.stream.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import type { ActorSystemDeps } from '../system/supervision.ts'
-import { xstateClock } from '../system/xstate-clock.ts'
+import type { XStateClock } from '../system/xstate-clock.ts'
 import type { Topic } from '../topic/topic.ts'
 
-export interface DispatcherDeps extends ActorSystemDeps {
+export interface DispatcherDeps extends Omit<ActorSystemDeps, 'clock'> {
+  readonly clock: XStateClock
   readonly log: CommitLog
   /** Topics with messages that became visible since the last call. */
   readonly drainNews: () => readonly Topic[]
@@ -37,7 +38,7 @@ export const createDispatcher = ({ log, drainNews, clock, logger, inspect }: Dis
   const actor = createActor(machine, {
     id: 'dispatcher',
     systemId: 'dispatcher',
-    clock: xstateClock(clock),
+    clock,
     ...(inspect ? { inspect } : {}),
     input: { backoff: { msBase: 50, msMax: 5_000 } },
   })

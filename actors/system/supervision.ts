@@ -6,8 +6,9 @@ import {
   type InspectionEvent,
   type Observer,
 } from 'xstate'
-import type { Backoff } from '../../machines/backoff.ts'
+import { type Backoff, backoffMs } from '../../machines/backoff.ts'
 import { supervisorMachine } from '../../machines/supervisor/supervisor.machine.ts'
+import type { LoopDescription } from '../../model/admin.ts'
 import type { Clock, Logger } from '../../model/ports.ts'
 import { xstateClock } from './xstate-clock.ts'
 
@@ -25,14 +26,6 @@ interface Bucket {
   children: number
 }
 
-/** What anyone may know of a supervised loop. */
-export interface Supervised {
-  readonly address: string
-  readonly state: unknown
-  readonly restarts: number
-  readonly lastError: string | undefined
-}
-
 /**
  * The supervision tree of one kind of owner: buckets, and children spread over them. Children
  * are found by address; events to one that is gone are counted, never lost in silence.
@@ -42,6 +35,8 @@ export class Supervision {
   readonly #deps: ActorSystemDeps
   readonly #buckets: Bucket[] = []
   readonly #bucketOf = new Map<string, Bucket>()
+  /** When a failed child is started again, monotonic. */
+  readonly #restartAtMs = new Map<string, number>()
   #numbered = 0
   #isStopped = false
   deadEvents = 0
@@ -71,20 +66,22 @@ export class Supervision {
     else this.deadEvents++
   }
 
-  describe(address: string): Supervised | undefined {
+  describe(address: string): LoopDescription | undefined {
     const record = this.#bucketOf.get(address)?.actor.getSnapshot().context.children[address]
     if (record === undefined) return undefined
     const snapshot: { value?: unknown } | undefined = this.#refOf(address)?.getSnapshot()
     const { restarts, lastError } = record
+    const restartAtMs = snapshot ? undefined : this.#restartAtMs.get(address)
     return {
       address,
       state: snapshot?.value ?? 'restarting',
       restarts,
       lastError: lastError === null ? undefined : textOfError(lastError),
+      nextTryInMs: restartAtMs && Math.max(0, restartAtMs - this.#deps.clock.monotonicMs()),
     }
   }
 
-  *all(): Generator<Supervised> {
+  *all(): Generator<LoopDescription> {
     for (const address of this.#bucketOf.keys()) {
       const described = this.describe(address)
       if (described) yield described
@@ -112,8 +109,11 @@ export class Supervision {
     const { clock, logger, inspect } = this.#deps
     const machine = supervisorMachine.provide({
       actions: {
-        childFailed: (_, { address, error }) =>
-          logger.error({ address, error: String(error) }, 'an actor failed and is restarted'),
+        childFailed: ({ context }, { address, error }) => {
+          const delayMs = backoffMs(context.backoff, context.children[address]?.restarts ?? 1)
+          this.#restartAtMs.set(address, clock.monotonicMs() + delayMs)
+          logger.error({ address, error: String(error) }, 'an actor failed and is restarted')
+        },
         childEnded: (_, { address }) => this.#forget(address),
       },
     })
@@ -136,6 +136,7 @@ export class Supervision {
     const bucket = this.#bucketOf.get(address)
     if (bucket === undefined) return
     this.#bucketOf.delete(address)
+    this.#restartAtMs.delete(address)
     bucket.children--
     this.onEnded?.(address)
   }

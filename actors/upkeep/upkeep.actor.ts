@@ -3,7 +3,7 @@ import { upkeepMachine } from '../../machines/upkeep/upkeep.machine.ts'
 import { checkpoint } from '../checkpoint/checkpoint.ts'
 import type { IndexStore } from '../checkpoint/index-store.ts'
 import { type ActorSystemDeps } from '../system/supervision.ts'
-import { xstateClock } from '../system/xstate-clock.ts'
+import { LoopClock } from '../system/xstate-clock.ts'
 import type { BrokerState } from '../broker/broker-state.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import type { DiskWatch } from './disk-watch.ts'
@@ -24,6 +24,7 @@ export interface UpkeepDeps extends ActorSystemDeps {
 export class Upkeep {
   readonly #deps: UpkeepDeps
   readonly #actor
+  readonly #clock: LoopClock
   /** Facts before this chunk are in the index. */
   checkpointedTo = 0
   #pressedAt = 0
@@ -31,6 +32,7 @@ export class Upkeep {
   constructor(deps: UpkeepDeps) {
     this.#deps = deps
     const { log, state, clock, logger } = deps
+    this.#clock = new LoopClock(clock)
     const shared = { ...deps, settings: deps.reclaim, checkpointed: () => this.checkpointedTo }
     const whenWriting = (work: () => Promise<void>) => async () => {
       if (log.mode === 'writing') await work()
@@ -48,7 +50,7 @@ export class Upkeep {
     this.#actor = createActor(machine, {
       id: 'upkeep',
       systemId: 'upkeep',
-      clock: xstateClock(clock),
+      clock: this.#clock,
       ...(deps.inspect ? { inspect: deps.inspect } : {}),
       input: { restMs: deps.restMs, backoff: { msBase: 200, msMax: 30_000 } },
     })
@@ -59,7 +61,8 @@ export class Upkeep {
 
   get snapshot() {
     const { value, context } = this.#actor.getSnapshot()
-    return { state: value, restarts: context.failures, lastError: context.lastError }
+    const { nextTryInMs } = this.#clock
+    return { state: value, restarts: context.failures, lastError: context.lastError, nextTryInMs }
   }
 
   start(): void {

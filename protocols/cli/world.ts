@@ -3,6 +3,7 @@ import type { Logger } from '../../model/ports.ts'
 /** A running broker, as `glasspost start` needs it. */
 export interface RunningServer {
   readonly grpcAddress: string
+  readonly httpAddress: string
   close(options: { readonly drainMs: number }): Promise<void>
 }
 
@@ -10,6 +11,7 @@ export interface ServerStart {
   readonly dataDir: string
   readonly host: string
   readonly grpcPort: number
+  readonly httpPort?: number
   readonly brokerName: string
   readonly advertisedAddress?: string
   readonly autoCreateTopics: boolean

@@ -29,7 +29,10 @@ Cli('says on one line of JSON where it is ready, and stops when told to', async 
     const broker = await startBroker({ dataDir: join(folder, 'data') })
     assert.match(broker.grpc, /^127\.0\.0\.1:\d+$/)
     assert.equal(await broker.end(signal), STOPPED, broker.stderr())
-    assert.is(broker.stdout(), `${JSON.stringify({ ready: true, grpc: broker.grpc })}\n`)
+    assert.is(
+      broker.stdout(),
+      `${JSON.stringify({ ready: true, grpc: broker.grpc, http: broker.http })}\n`,
+    )
     assert.is(broker.stderr(), '')
   }
 })

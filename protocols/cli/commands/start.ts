@@ -8,6 +8,7 @@ interface StartFlags {
   readonly dataDir: string
   readonly host: string
   readonly grpcPort: number
+  readonly httpPort?: number
   readonly brokerName: string
   readonly advertisedAddress?: string
   readonly autoCreateTopics: boolean
@@ -24,6 +25,7 @@ export const startCommand = (world: World): Command =>
     .option('--data-dir <dir>', 'where everything is kept; created when missing', 'glasspost-data')
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .option('--grpc-port <port>', 'port for RocketMQ 5 clients; 0 takes any free one', port, 8081)
+    .option('--http-port <port>', 'port for administration and metrics (default: 8082)', port)
     .option('--broker-name <name>', 'the name that clients see', 'glasspost')
     .option('--advertised-address <host:port>', 'where clients are sent (default: where they came)')
     .option('--auto-create-topics', 'make unknown topics when a client asks for their route', false)
@@ -43,25 +45,28 @@ const start = async (world: World, flags: StartFlags): Promise<void> => {
   const dataDir = resolve(flags.dataDir)
   const logger = world.createLogger(flags.logLevel)
   const server = await world.startServer({ ...flags, dataDir, logger })
-  const { grpcAddress } = server
+  const { grpcAddress, httpAddress } = server
   // Before the ready line: who reads it may stop the broker at once.
   world.onStop(() => {
     server.close({ drainMs: DRAIN_MS }).then(() => world.exit(0), fail(world))
   })
-  if (flags.json) world.print(JSON.stringify({ ready: true, grpc: grpcAddress }))
-  else for (const line of readyLines(world, { ...flags, dataDir, grpcAddress })) world.print(line)
+  const ready = { ready: true, grpc: grpcAddress, http: httpAddress }
+  if (flags.json) world.print(JSON.stringify(ready))
+  else for (const line of readyLines(world, { ...flags, ...ready, dataDir })) world.print(line)
 }
 
 interface Ready {
   readonly dataDir: string
-  readonly grpcAddress: string
+  readonly grpc: string
+  readonly http: string
   readonly autoCreateTopics: boolean
 }
 
-const readyLines = (world: World, { dataDir, grpcAddress, autoCreateTopics }: Ready): string[] => [
-  `glasspost ${world.version} is ready on ${grpcAddress} (RocketMQ 5 gRPC, plaintext)`,
+const readyLines = (world: World, { dataDir, grpc, http, autoCreateTopics }: Ready): string[] => [
+  `glasspost ${world.version} is ready on ${grpc} (RocketMQ 5 gRPC, plaintext)`,
   `  data    ${dataDir}`,
-  `  topics  ${autoCreateTopics ? 'made when a client first asks for them' : 'must exist: start with --auto-create-topics to have them made'}`,
-  `  Send your first message: npm run first-message -- ${grpcAddress}`,
-  `  or point any RocketMQ 5 client at ${grpcAddress}, TLS off. Stop with Ctrl-C.`,
+  `  admin   http://${http} (health, metrics, and what the other commands speak to)`,
+  `  topics  ${autoCreateTopics ? 'made when a client first asks for them' : 'must exist: glasspost topic create NAME, or start with --auto-create-topics'}`,
+  `  Send your first message: npm run first-message -- ${grpc}`,
+  `  or point any RocketMQ 5 client at ${grpc}, TLS off. Stop with Ctrl-C.`,
 ]

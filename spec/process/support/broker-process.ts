@@ -18,6 +18,8 @@ export interface RunningProcess {
 export interface BrokerProcess extends RunningProcess {
   /** `host:port` of its gRPC door. */
   readonly grpc: string
+  /** `host:port` of its HTTP door. */
+  readonly http: string
   /** From spawning it to its ready line. */
   readonly readyMs: number
 }
@@ -78,15 +80,15 @@ export const launch = ({ dataDir, flags = [], under = [] }: StartOptions): Runni
 export const startBroker = async (options: StartOptions): Promise<BrokerProcess> => {
   const startMs = performance.now()
   const running = launch(options)
-  const { grpc } = await readyLine(running)
-  return { ...running, grpc, readyMs: performance.now() - startMs }
+  const { grpc, http } = await readyLine(running)
+  return { ...running, grpc, http, readyMs: performance.now() - startMs }
 }
 
 const readyLine = ({ child, exited, stdout, stderr }: RunningProcess) =>
-  new Promise<{ grpc: string }>((resolve, reject) => {
+  new Promise<{ grpc: string; http: string }>((resolve, reject) => {
     child.stdout?.on('data', () => {
       const [line, rest] = stdout().split('\n')
-      if (rest !== undefined) resolve(JSON.parse(line ?? '') as { grpc: string })
+      if (rest !== undefined) resolve(JSON.parse(line ?? '') as { grpc: string; http: string })
     })
     exited.then(
       ({ code }) => reject(new Error(`the broker ended with ${code}: ${stderr()}`)),

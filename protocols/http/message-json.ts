@@ -1,0 +1,43 @@
+import { isUtf8 } from 'node:buffer'
+import { z } from '@hono/zod-openapi'
+import { decodeProperties } from '../../model/message/properties-block.ts'
+import { decodeSystem } from '../../model/message/system-block.ts'
+import type { Delivery } from '../../model/ports.ts'
+
+/** A stored message in JSON. */
+export const messageFields = {
+  topic: z.string(),
+  queueId: z.number(),
+  queueOffset: z.number(),
+  messageId: z.string(),
+  tag: z.string().optional(),
+  keys: z.array(z.string()).optional(),
+  messageGroup: z.string().optional(),
+  properties: z.record(z.string(), z.string()),
+  storeAtMs: z.number().openapi({ description: 'When the broker took it, wall clock.' }),
+  bornAtMs: z.number(),
+  bornHost: z.string(),
+  body: z.string().optional().openapi({ description: 'As text, when it is UTF-8.' }),
+  bodyBase64: z.string().optional().openapi({ description: 'As bytes, when it is not.' }),
+}
+
+/** JSON has no bytes: text where the body is text, base64 where it is not. */
+export const bodyJson = (body: Uint8Array): { body: string } | { bodyBase64: string } => {
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  return isUtf8(bytes) ? { body: bytes.toString() } : { bodyBase64: bytes.toString('base64') }
+}
+
+export const deliveredJson = ({ message, handle, attempt, cause }: Delivery) => {
+  const { topic, queueId, queueOffset, storeAtMs } = message
+  const { messageId, tag, keys, messageGroup, bornAtMs, bornHost } = decodeSystem(message.system)
+  return {
+    ...{ topic, queueId, queueOffset, messageId },
+    ...(tag === '' ? {} : { tag }),
+    ...(keys.length === 0 ? {} : { keys: [...keys] }),
+    ...(messageGroup === '' ? {} : { messageGroup }),
+    properties: decodeProperties(message.properties),
+    ...{ storeAtMs, bornAtMs, bornHost },
+    ...bodyJson(message.body),
+    ...{ attempt, cause, invisibleUntilMs: handle.invisibleUntilMs },
+  }
+}

@@ -1,0 +1,86 @@
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import { type AddressInfo, BlockList, isIP, isIPv6 } from 'node:net'
+import { createAdaptorServer } from '@hono/node-server'
+import type { AdminPort } from '../../model/admin.ts'
+import type { Clock, Logger } from '../../model/ports.ts'
+import { createApp } from './app.ts'
+import { type HttpLimits, httpLimits } from './limits.ts'
+
+export interface HttpDoorComponents {
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+export interface HttpDoorOptions {
+  readonly host: string
+  /** 0 takes any free one. */
+  readonly port: number
+  /** What requests must bear; missing lets everybody in who can reach the port. */
+  readonly token?: string
+  readonly limits?: Partial<HttpLimits>
+}
+
+export interface HttpDoor {
+  readonly address: { readonly host: string; readonly port: number }
+  /** Stops accepting, answers who waits, lets the rest finish, and cuts it off after `drainMs`. */
+  close(options: { readonly drainMs: number }): Promise<void>
+}
+
+const loopback = new BlockList()
+loopback.addSubnet('127.0.0.0', 8)
+loopback.addAddress('::1', 'ipv6')
+
+const isLoopback = (host: string): boolean =>
+  host === 'localhost' || (isIP(host) > 0 && loopback.check(host, isIPv6(host) ? 'ipv6' : 'ipv4'))
+
+/** Opens the HTTP door of a broker: administration, health and metrics on a port of their own. */
+export const openHttpDoor = async (
+  admin: AdminPort,
+  { clock, logger }: HttpDoorComponents,
+  { host, port, token, ...options }: HttpDoorOptions,
+): Promise<HttpDoor> => {
+  const limits = { ...httpLimits, ...options.limits }
+  const closing = new AbortController()
+  const access = { token, isLocal: isLoopback(host) }
+  const app = createApp(admin, { ...access, limits, logger, closing: closing.signal })
+  const server = createAdaptorServer({
+    fetch: app.fetch,
+    overrideGlobalObjects: false,
+    serverOptions: {
+      requestTimeout: limits.requestMs,
+      headersTimeout: limits.headersMs,
+      keepAliveTimeout: limits.idleMs,
+      maxHeaderSize: limits.headerBytesMax,
+      noDelay: true,
+    },
+  }) as Server
+  server.maxConnections = limits.connectionsMax
+  server.listen({ host, port })
+  await once(server, 'listening')
+  const { address, port: bound } = server.address() as AddressInfo
+  logger.info({ host: address, port: bound }, 'the HTTP door is open')
+  return { address: { host: address, port: bound }, close: closer({ server, closing, clock }) }
+}
+
+interface Parts {
+  readonly server: Server
+  readonly closing: AbortController
+  readonly clock: Clock
+}
+
+const closer = ({ server, closing, clock }: Parts): HttpDoor['close'] => {
+  let closed: Promise<void> | undefined
+  return ({ drainMs }) => {
+    closed ??= new Promise<void>((resolve) => {
+      const cutOff = clock.after(drainMs, () => server.closeAllConnections())
+      server.close(() => {
+        cutOff()
+        resolve()
+      })
+      closing.abort()
+      server.closeIdleConnections()
+    })
+    return closed
+  }
+}

@@ -1,0 +1,133 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { type AdminClient, serveAdmin } from './support/admin-client.ts'
+
+interface Document {
+  readonly openapi: string
+  readonly paths: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+}
+
+interface Loop {
+  readonly address: string
+  readonly nextTryInMs?: number
+}
+
+interface Page {
+  readonly topics: readonly { readonly name: string }[]
+  readonly next?: string
+}
+
+interface Delivered {
+  readonly messages: readonly { readonly receiptHandle: string; readonly body?: string }[]
+}
+
+const Routes = suite<{ admin: AdminClient }>('the routes of HTTP')
+
+Routes.before(async (context) => {
+  context.admin = await serveAdmin()
+})
+Routes.after(({ admin }) => admin.server.close())
+
+Routes('topics: created, listed, described, changed and deleted', async ({ admin: { call } }) => {
+  const made = await call('POST /v1/topics', { name: 'orders', type: 'FIFO', queues: 2 })
+  assert.is(made.status, 201)
+  const expected = { name: 'orders', type: 'FIFO', queues: 2, state: 'serving', messages: 0 }
+  for (const [field, value] of Object.entries(expected)) assert.equal(made.json()[field], value)
+  assert.is(
+    (await call('POST /v1/topics', { name: 'orders', type: 'FIFO', queues: 2 })).status,
+    201,
+  )
+  await call('POST /v1/topics', { name: 'other' })
+  const list = (await call('GET /v1/topics?prefix=o&limit=1')).json() as unknown as Page
+  assert.equal([list.topics.length, list.next], [1, 'orders'])
+  const rest = (await call('GET /v1/topics?after=orders')).json() as unknown as Page
+  assert.equal(
+    rest.topics.map(({ name }) => name),
+    ['other'],
+  )
+  const changed = await call('PATCH /v1/topics/orders', { retention: { ageMs: 1_000 } })
+  assert.equal(changed.json()['retention'], { ageMs: 1_000, bytes: 0 })
+  assert.equal((await call('GET /v1/topics/orders')).json(), changed.json())
+  assert.is((await call('DELETE /v1/topics/orders')).status, 204)
+  assert.is((await call('GET /v1/topics/orders')).status, 404)
+})
+
+Routes('messages: sent, received on lease, given back, acknowledged', async ({ admin }) => {
+  const { call } = admin
+  await call('POST /v1/topics', { name: 'mail', queues: 1 })
+  const sent = await call('POST /v1/topics/mail/messages', { body: 'héllo', tag: 'a', keys: ['k'] })
+  assert.is(sent.status, 201)
+  assert.is(sent.json()['queueOffset'], 0)
+  await call('POST /v1/topics/mail/messages', { bodyBase64: '/w==', properties: { a: 'b' } })
+  const receive = async () => {
+    const request = { topic: 'mail', batchMax: 32 }
+    const answer = await call('POST /v1/groups/readers/receive', request)
+    return answer.json() as unknown as Delivered
+  }
+  const { messages } = await receive()
+  assert.equal(
+    messages.map((message) => ('body' in message ? message.body : Object(message).bodyBase64)),
+    ['héllo', '/w=='],
+  )
+  const [first = '', second = ''] = messages.map(({ receiptHandle }) => receiptHandle)
+  assert.equal(await receive(), { messages: [] })
+  const back = { receiptHandle: first, invisibleMs: 0 }
+  assert.is((await call('POST /v1/receipts/extend', back)).status, 200)
+  const [again] = (await receive()).messages
+  assert.is(again?.body, 'héllo')
+  assert.is((await call('POST /v1/receipts/ack', { receiptHandle: second })).status, 204)
+  assert.is((await call('POST /v1/receipts/ack', { receiptHandle: first })).status, 409)
+  const letter = { receiptHandle: again?.receiptHandle, reason: 'unreadable' }
+  assert.is((await call('POST /v1/receipts/dead-letter', letter)).status, 204)
+  const dead = await call('GET /v1/topics/%25DLQ%25readers')
+  assert.is(dead.json()['messages'], 1)
+})
+
+Routes('groups: created, listed, described with their lag, changed, deleted', async ({ admin }) => {
+  const { call } = admin
+  await call('POST /v1/topics', { name: 'lagging', queues: 1 })
+  for (const body of ['1', '2', '3']) await call('POST /v1/topics/lagging/messages', { body })
+  assert.is((await call('POST /v1/groups', { name: 'slow', attemptsMax: 3 })).status, 201)
+  await call('POST /v1/groups/slow/receive', { topic: 'lagging' })
+  const slow = (await call('GET /v1/groups/slow')).json()
+  assert.equal([slow['attemptsMax'], slow['lag'], slow['inFlight']], [3, 3, 1])
+  assert.equal(slow['progress'], [{ topic: 'lagging', queueId: 0, floor: 0, inFlight: 1, lag: 3 }])
+  const changed = await call('PATCH /v1/groups/slow', { attemptsMax: 5 })
+  assert.is(changed.json()['attemptsMax'], 5)
+  assert.match((await call('GET /v1/groups?prefix=sl')).text, '"slow"')
+  assert.is((await call('DELETE /v1/groups/slow')).status, 204)
+  assert.is((await call('GET /v1/groups/slow')).status, 404)
+})
+
+Routes('health, metrics and audit', async ({ admin: { call } }) => {
+  assert.equal((await call('GET /livez')).json(), { live: true })
+  const ready = await call('GET /readyz')
+  assert.is(ready.status, 200)
+  const { loops } = ready.json() as unknown as { loops: Loop[] }
+  assert.equal(loops.map(({ address }) => address).sort(), ['commit-log', 'dispatcher', 'upkeep'])
+  const next = loops.find(({ address }) => address === 'upkeep')?.nextTryInMs ?? -1
+  assert.ok(next >= 0, 'upkeep says when it acts next')
+  const metrics = await call('GET /metrics')
+  assert.match(metrics.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/)
+  assert.match(metrics.text, /^rocketmq_topic_number \d+$/m)
+  const report = (await call('GET /v1/audit')).json()
+  assert.equal([report['clean'], report['residue']], [true, []])
+})
+
+Routes('the document names every route, and each was called here', async ({ admin }) => {
+  const document = (await admin.call('GET /openapi.json')).json() as unknown as Document
+  assert.match(document.openapi, /^3\.1\./)
+  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+  )
+  const wasCalled = (operation: string): boolean => {
+    const pattern = new RegExp(`^${operation.replace(/\{\w+\}/g, '[^/?]+')}(\\?.*)?$`)
+    return admin.made.some((request) => pattern.test(request))
+  }
+  assert.equal(
+    operations.filter((operation) => !wasCalled(operation)),
+    [],
+  )
+})
+
+Routes.run()
