@@ -42,6 +42,7 @@ const slow = (database: Database, delay: { ms: number }): Database => ({
   entries: (range) => database.entries(range),
   keys: (range) => database.keys(range),
   clear: (range) => database.clear(range),
+  snapshot: () => database.snapshot(),
   close: () => database.close(),
 })
 

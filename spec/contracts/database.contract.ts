@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { isBrokerError } from '../../model/errors.ts'
-import type { Database, Entry, Operation, Range } from '../../storage/ports/database.ts'
+import type { Database, Entry, Operation, Range, Readable } from '../../storage/ports/database.ts'
 import { holds } from '../support/property.ts'
 
 /** A place for one database, empty at first. */
@@ -122,6 +122,8 @@ const outcome = (work: Promise<unknown>): Promise<string> =>
     (error: unknown) => (isBrokerError(error, 'STORE_UNAVAILABLE') ? error.code : String(error)),
   )
 
+const isUnavailable = (error: unknown): boolean => isBrokerError(error, 'STORE_UNAVAILABLE')
+
 /** Every adapter of `Database` runs this; `aSetting` makes an empty one each time. */
 export const databaseContract = (
   adapter: string,
@@ -225,6 +227,42 @@ export const databaseContract = (
         keys.push(plainEntry(step.value))
       assert.equal(keys, ['00', '01=00', '02=00', '03=00', '04=00'])
       assert.equal((await all(database.keys())).map(hex), ['00', '01', '02', '03'])
+    }),
+  )
+
+  Contract('keeps the moment of a snapshot, whatever is written and cleared later', () =>
+    within(async (open) => {
+      const database = await open()
+      await database.write([put('01', '01'), put('02', '02'), put('03', '03')], { sync: false })
+      const first = database.snapshot()
+      await database.write([put('02', 'ff'), put('04', '04')], { sync: false })
+      const second = database.snapshot()
+      await database.clear({ gte: bytes('01'), lt: bytes('03') })
+      const seen = async (from: Readable) => (await all(from.entries())).map(plainEntry)
+      assert.equal(await seen(first), ['01=01', '02=02', '03=03'])
+      assert.equal((await all(first.keys({ gt: bytes('01') }))).map(hex), ['02', '03'])
+      assert.equal((await first.getMany([bytes('02'), bytes('04')])).map(plain), ['02', undefined])
+      await first.close()
+      assert.equal(await seen(second), ['01=01', '02=ff', '03=03', '04=04'])
+      assert.is(plain(await second.get(bytes('02'))), 'ff')
+      await second.close()
+      await second.close()
+      assert.equal(await seen(database), ['03=03', '04=04'])
+      assert.is(await outcome(first.get(bytes('01'))), 'STORE_UNAVAILABLE')
+      assert.is(await outcome(seen(second)), 'STORE_UNAVAILABLE')
+    }),
+  )
+
+  Contract('refuses a snapshot’s reads when it is closed itself', () =>
+    within(async (open) => {
+      const database = await open()
+      await database.write([put('01', '01')], { sync: false })
+      const snapshot = database.snapshot()
+      await database.close()
+      assert.is(await outcome(snapshot.get(bytes('01'))), 'STORE_UNAVAILABLE')
+      assert.is(await outcome(all(snapshot.keys())), 'STORE_UNAVAILABLE')
+      await snapshot.close()
+      assert.throws(() => database.snapshot(), isUnavailable)
     }),
   )
 

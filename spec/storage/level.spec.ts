@@ -179,22 +179,25 @@ Level('tells corruption from unavailability and keeps the cause', () =>
   }),
 )
 
-Level('gives back the space of a cleared range', () =>
-  within(async (dataDir) => {
-    const place = await open(dataDir)
-    const database = await place.openDatabase('commit-log')
-    const value = seededRandom(1).bytes(64 * 1024)
-    for (let index = 0; index < 100; index++)
-      await database.write([{ type: 'put', key: Uint8Array.of(index), value }], { sync: false })
-    await database.clear({ lt: Uint8Array.of(99) })
-    await database.close()
-    await (await place.openDatabase('commit-log')).close()
-    const files = await contentOf(join(dataDir, 'commit-log'))
-    const bytes = files.reduce((sum, file) => sum + Number(file.split(' ')[1]), 0)
-    assert.ok(bytes < MIB, files.join('\n'))
-    await place.close()
-  }),
-)
+for (const isHeld of [false, true])
+  Level(`gives back the space of a cleared range${isHeld ? ' that a snapshot held' : ''}`, () =>
+    within(async (dataDir) => {
+      const place = await open(dataDir)
+      const database = await place.openDatabase('commit-log')
+      const value = seededRandom(1).bytes(64 * 1024)
+      for (let index = 0; index < 100; index++)
+        await database.write([{ type: 'put', key: Uint8Array.of(index), value }], { sync: false })
+      const snapshot = isHeld ? database.snapshot() : undefined
+      await database.clear({ lt: Uint8Array.of(99) })
+      await snapshot?.close()
+      await database.close()
+      await (await place.openDatabase('commit-log')).close()
+      const files = await contentOf(join(dataDir, 'commit-log'))
+      const bytes = files.reduce((sum, file) => sum + Number(file.split(' ')[1]), 0)
+      assert.ok(bytes < MIB, files.join('\n'))
+      await place.close()
+    }),
+  )
 
 Level('loses nothing that it acknowledged when the disk fills up', async () => {
   const script = fileURLToPath(new URL('../support/fill-disk.ts', import.meta.url))

@@ -1,6 +1,6 @@
 import type { Clock } from '../../model/ports.ts'
 import { copied, type SortedMap } from '../memory/sorted-map.ts'
-import type { Database, Entry, Operation, Range } from '../ports/database.ts'
+import type { Database, Entry, Operation, Range, Snapshot } from '../ports/database.ts'
 import type { DatabaseName } from '../ports/place.ts'
 import type { PlaceEvent } from './crashable-events.ts'
 import { unavailable, type Fault, type Faults, type WriteFault } from './faults.ts'
@@ -39,6 +39,7 @@ interface RunningWrite extends Omit<Write, 'batches'> {
 export class CrashableDatabase implements Database {
   readonly #options: CrashableDatabaseOptions
   readonly #live: SortedMap
+  readonly #now: Snapshot
   readonly #queue: Write[] = []
   #running: RunningWrite | undefined
   /** Set when a sync has failed: LevelDB then trusts the file no more. */
@@ -51,6 +52,7 @@ export class CrashableDatabase implements Database {
   constructor(options: CrashableDatabaseOptions) {
     this.#options = options
     this.#live = options.log.replay()
+    this.#now = this.#reading(this.#live)
     this.#closed = new Promise((resolve) => {
       this.#resolveClosed = resolve
     })
@@ -69,22 +71,24 @@ export class CrashableDatabase implements Database {
   }
 
   get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    return this.#read(() => this.#live.get(key))
+    return this.#now.get(key)
   }
 
   getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
-    return this.#read(() => keys.map((key) => this.#live.get(key)))
+    return this.#now.getMany(keys)
   }
 
-  async *entries(range: Range = {}): AsyncIterable<Entry> {
-    for (const entry of await this.#read(() => this.#live.slice(range))) {
-      this.#assertOpen('read')
-      yield entry
-    }
+  entries(range?: Range): AsyncIterable<Entry> {
+    return this.#now.entries(range)
   }
 
-  async *keys(range: Range = {}): AsyncIterable<Uint8Array> {
-    for await (const { key } of this.entries(range)) yield key
+  keys(range?: Range): AsyncIterable<Uint8Array> {
+    return this.#now.keys(range)
+  }
+
+  snapshot(): Snapshot {
+    this.#assertOpen('read')
+    return this.#reading(this.#live.clone())
   }
 
   close(): Promise<void> {
@@ -166,6 +170,37 @@ export class CrashableDatabase implements Database {
     if (first !== undefined && leaves === 'nothing') log.drop(first)
     this.#emit('write.failed', write.batches)
     write.reject(unavailable(name, write.operation, error))
+  }
+
+  #reading(map: SortedMap): Snapshot {
+    let isClosed = false
+    const assertOpen = (): void => {
+      if (isClosed) throw unavailable(this.#options.name, 'read')
+      this.#assertOpen('read')
+    }
+    const read = async <T>(work: () => T): Promise<T> => {
+      assertOpen()
+      return this.#read(work)
+    }
+    async function* entries(range: Range = {}): AsyncIterable<Entry> {
+      for (const entry of await read(() => map.slice(range))) {
+        assertOpen()
+        yield entry
+      }
+    }
+    async function* keys(range?: Range): AsyncIterable<Uint8Array> {
+      for await (const { key } of entries(range)) yield key
+    }
+    const close = async (): Promise<void> => {
+      isClosed = true
+    }
+    return {
+      get: (key) => read(() => map.get(key)),
+      getMany: (wanted) => read(() => wanted.map((key) => map.get(key))),
+      entries,
+      keys,
+      close,
+    }
   }
 
   async #read<T>(read: () => T): Promise<T> {

@@ -1,11 +1,8 @@
 import { Level } from 'level'
 import { BrokerError } from '../../model/errors.ts'
-import type { Database, Entry, Operation, Range } from '../ports/database.ts'
+import type { Database, Entry, Operation, Range, Snapshot } from '../ports/database.ts'
 import { attempt } from './level-errors.ts'
-
-/** One step of an iteration fetches this much at most, whichever is reached first. */
-const STEP_ENTRIES_MAX = 1_000
-const STEP_BYTES_MAX = 1024 * 1024
+import { LevelReader } from './level-reader.ts'
 
 /** Nobody's: glasspost's keys are not empty. */
 const NO_KEY = new Uint8Array(0)
@@ -34,11 +31,14 @@ export interface LevelDatabaseOptions {
 export class LevelDatabase implements Database {
   readonly #name: string
   readonly #level: Store
+  readonly #reader: LevelReader
   readonly #closed: () => void
   /** Once rejected, it stays so. */
   #lastWrite: Promise<void> = Promise.resolve()
   /** LevelDB knows how to wait for one step of its own, not for the three of a clear. */
   #clears: Promise<unknown> = Promise.resolve()
+  #snapshots = 0
+  readonly #held: (readonly [first: Uint8Array, last: Uint8Array])[] = []
   #closing: Promise<void> | undefined
 
   private constructor({ name, location, closed, ...options }: LevelDatabaseOptions) {
@@ -51,6 +51,7 @@ export class LevelDatabase implements Database {
       writeBufferSize: options.writeBufferBytes,
       cacheSize: options.cacheBytes,
     }) as Store
+    this.#reader = new LevelReader(this.#level, (...work) => this.#attempt(...work))
   }
 
   static async open(options: LevelDatabaseOptions): Promise<LevelDatabase> {
@@ -73,23 +74,20 @@ export class LevelDatabase implements Database {
     })
   }
 
-  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    return this.#attempt('read', () => this.#level.get(key))
+  get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    return this.#reader.get(key)
   }
 
-  async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
-    return this.#attempt('read', () => this.#level.getMany([...keys]))
+  getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+    return this.#reader.getMany(keys)
   }
 
-  async *entries(range: Range = {}): AsyncIterable<Entry> {
-    const options = { ...range, highWaterMarkBytes: STEP_BYTES_MAX }
-    const steps = this.#steps(() => this.#level.iterator(options))
-    for await (const step of steps) for (const [key, value] of step) yield { key, value }
+  entries(range?: Range): AsyncIterable<Entry> {
+    return this.#reader.entries(range)
   }
 
-  async *keys(range: Range = {}): AsyncIterable<Uint8Array> {
-    const options = { ...range, highWaterMarkBytes: STEP_BYTES_MAX }
-    for await (const step of this.#steps(() => this.#level.keys(options))) yield* step
+  keys(range?: Range): AsyncIterable<Uint8Array> {
+    return this.#reader.keys(range)
   }
 
   clear(range: Range): Promise<void> {
@@ -104,10 +102,33 @@ export class LevelDatabase implements Database {
       await this.#inTurn(() => this.#level.clear(range))
       // Without it the dead keep their space and slow down the next scan (190 ms). Not in turn:
       // commits go on meanwhile.
-      await this.#level.compactRange(first, last)
+      if (this.#snapshots === 0) await this.#level.compactRange(first, last)
+      else this.#held.push([first, last])
     })
     this.#clears = Promise.allSettled([this.#clears, clearing])
     return clearing
+  }
+
+  snapshot(): Snapshot {
+    if (this.#closing !== undefined)
+      throw new BrokerError('STORE_UNAVAILABLE', { store: this.#name, operation: 'read' })
+    const snapshot = this.#level.snapshot()
+    const reader = new LevelReader(this.#level, (...work) => this.#attempt(...work), { snapshot })
+    this.#snapshots++
+    let closing: Promise<void> | undefined
+    const close = (): Promise<void> => {
+      closing ??= snapshot.close().finally(() => {
+        if (--this.#snapshots === 0) this.#giveHeldBack()
+      })
+      return closing
+    }
+    return {
+      get: (key) => reader.get(key),
+      getMany: (keys) => reader.getMany(keys),
+      entries: (range) => reader.entries(range),
+      keys: (range) => reader.keys(range),
+      close,
+    }
   }
 
   close(): Promise<void> {
@@ -117,22 +138,20 @@ export class LevelDatabase implements Database {
     return this.#closing
   }
 
-  async *#steps<Item>(open: () => Steps<Item>): AsyncIterable<Item[]> {
-    const iterator = await this.#attempt('read', async () => open())
-    try {
-      for (;;) {
-        const step = await this.#attempt('read', () => iterator.nextv(STEP_ENTRIES_MAX))
-        if (step.length === 0) return
-        yield step
-      }
-    } finally {
-      await iterator.close()
-    }
-  }
-
   #inTurn(write: () => Promise<void>): Promise<void> {
     this.#lastWrite = this.#lastWrite.then(write)
     return this.#lastWrite
+  }
+
+  /**
+   * What was cleared while a snapshot held its space. To compact earlier would put the dead into
+   * one table with their tombstones, where LevelDB leaves them.
+   */
+  #giveHeldBack(): void {
+    for (const [first, last] of this.#held.splice(0)) {
+      const compacting = this.#attempt('clear', () => this.#level.compactRange(first, last))
+      this.#clears = Promise.allSettled([this.#clears, compacting])
+    }
   }
 
   #attempt<T>(operation: string, work: () => Promise<T>): Promise<T> {
@@ -142,10 +161,4 @@ export class LevelDatabase implements Database {
       return work()
     })
   }
-}
-
-/** The part of LevelDB's iterators that is used. */
-interface Steps<Item> {
-  nextv(size: number): Promise<Item[]>
-  close(): Promise<void>
 }

@@ -1,5 +1,5 @@
 import { BrokerError } from '../../model/errors.ts'
-import type { Database, Entry, Operation, Range } from '../ports/database.ts'
+import type { Database, Entry, Operation, Range, Snapshot } from '../ports/database.ts'
 import { copied, type SortedMap } from './sorted-map.ts'
 
 /** One open handle. The map outlives it, as a directory outlives a process. */
@@ -7,6 +7,7 @@ export class MemoryDatabase implements Database {
   readonly #name: string
   readonly #map: SortedMap
   readonly #closed: () => void
+  readonly #snapshots = new Set<MemoryDatabase>()
   #isOpen = true
 
   constructor({ name, map, closed }: { name: string; map: SortedMap; closed: () => void }) {
@@ -47,7 +48,17 @@ export class MemoryDatabase implements Database {
     this.#map.clear(range)
   }
 
+  snapshot(): Snapshot {
+    this.#assertOpen('read')
+    const map = this.#map.clone()
+    const closed = () => this.#snapshots.delete(past)
+    const past: MemoryDatabase = new MemoryDatabase({ name: this.#name, map, closed })
+    this.#snapshots.add(past)
+    return past
+  }
+
   async close(): Promise<void> {
+    for (const past of this.#snapshots) await past.close()
     if (!this.#isOpen) return
     this.#isOpen = false
     this.#closed()
