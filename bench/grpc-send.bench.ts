@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js'
 import { startServer, systemClock } from '../index.ts'
+import { grpcDoorDefaults } from '../protocols/grpc/context.ts'
 import { OK } from '../protocols/grpc/wire/common.ts'
 import { decodeSendMessage, sendMessageResponse } from '../protocols/grpc/wire/send-message.ts'
 import { createTopics, fill } from './support/brokers.ts'
@@ -27,12 +28,16 @@ const openEmptyDoor = async (): Promise<{ address: string; close: () => void }> 
     { request }: ServerUnaryCall<Buffer, Buffer>,
     respond: sendUnaryData<Buffer>,
   ): void => {
-    const { messages } = decodeSendMessage(request, systemClock.wallMs())
+    const { messages } = decodeSendMessage(request, {
+      nowMs: systemClock.wallMs(),
+      aheadMsMax: grpcDoorDefaults.deliverAheadMsMax,
+    })
     const entries = messages.map(({ messageId }) => ({
       status: OK,
       messageId,
       transactionId: messageId,
       offset: 0,
+      recallHandle: '',
     }))
     respond(null, sendMessageResponse.encode({ status: OK, entries }))
   }

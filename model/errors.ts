@@ -22,6 +22,12 @@ type Sized = { readonly size: number; readonly max: number }
 type Reasoned = { readonly reason: string }
 type None = Readonly<Record<never, never>>
 
+const recallRefusals = {
+  delivered: 'the message was delivered already and cannot be recalled',
+  forgotten: 'the message was delivered or recalled too long ago to say which',
+  invalid: 'the recall handle is not one of this topic and broker',
+} as const
+
 const catalog = {
   TOPIC_NAME_ILLEGAL: {
     kind: 'invalid',
@@ -123,6 +129,11 @@ const catalog = {
     kind: 'notFound',
     describe: (p: { timerId: string }) => `timer ${p.timerId} is not pending`,
     remedy: 'It was delivered, recalled or ended with its topic; list the timers that are pending.',
+  },
+  RECALL_REFUSED: {
+    kind: 'conflict',
+    describe: (p: { outcome: 'delivered' | 'forgotten' | 'invalid' }) => recallRefusals[p.outcome],
+    remedy: 'Pass the recall handle of the send receipt, with its topic, before the delivery time.',
   },
   TRANSACTION_NOT_FOUND: {
     kind: 'notFound',

@@ -190,7 +190,7 @@ export class CoreBroker implements Broker {
   }
 
   get transactions(): Transactions {
-    throw new BrokerError('NOT_BUILT', { what: 'a transaction' })
+    return notYet
   }
 
   /** Why sends are refused now; undefined while they are taken. */
@@ -233,6 +233,8 @@ export class CoreBroker implements Broker {
     checkMessageType({ name: topicName, type: topic.settings.type }, message.type)
     if (message.type === 'TRANSACTION')
       throw new BrokerError('NOT_BUILT', { what: 'a transaction' })
+    if (message.deliverAtMs !== undefined)
+      throw new BrokerError('NOT_BUILT', { what: 'a delivery time' })
     const queue = topic.route(message.messageGroup)
     const queueOffset = queue.admittedEnd
     const place = {
@@ -367,6 +369,16 @@ export class CoreBroker implements Broker {
       throw new BrokerError('RECEIPT_HANDLE_INVALID', { reason: 'it names no queue of the topic' })
     return this.state.subscription(group, topic).ensureCell(handle.queueId)
   }
+}
+
+const refuseTransaction = (): never => {
+  throw new BrokerError('NOT_BUILT', { what: 'a transaction' })
+}
+const notYet: Transactions = {
+  count: () => 0,
+  list: refuseTransaction,
+  end: refuseTransaction,
+  register: () => () => {},
 }
 
 /** Who waits for one message to be synced. */

@@ -49,6 +49,8 @@ export interface SystemFields {
   readonly bornAtMs: number
   readonly bornHost: string
   readonly traceContext: string
+  /** When the producer wanted it delivered, wall clock; undefined when it named no time. */
+  readonly deliverAtMs?: number
   /** Set on dead letters only: where the message came from. */
   readonly origin?: { readonly topic: string; readonly messageId: string }
 }

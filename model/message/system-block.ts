@@ -13,6 +13,7 @@ export const systemField = {
   messageId: 3,
   bornAt: 7,
   bornHost: 8,
+  deliverAt: 11,
   messageGroup: 17,
   traceContext: 18,
   origin: 20,
@@ -39,6 +40,11 @@ const putTextField = (bytes: Buffer, at: number, field: number, text: string): n
   }
   const body = putVarint(bytes, head, textSize(text))
   return body + bytes.write(text, body, 'utf8')
+}
+
+const putTimestampField = (bytes: Buffer, at: number, field: number, ms: number): number => {
+  const head = putVarint(bytes, at, (field << 3) | LENGTH_DELIMITED)
+  return putTimestamp(bytes, putVarint(bytes, head, timestampSize(ms)), ms)
 }
 
 const timestampSize = (ms: number): number => {
@@ -79,12 +85,10 @@ const putSystem = (bytes: Buffer, fields: SystemFields): number => {
   let at = putTextField(bytes, 0, systemField.tag, fields.tag)
   for (const key of fields.keys) at = putTextField(bytes, at, systemField.key, key)
   at = putTextField(bytes, at, systemField.messageId, fields.messageId)
-  if (fields.bornAtMs > 0) {
-    at = putVarint(bytes, at, (systemField.bornAt << 3) | LENGTH_DELIMITED)
-    at = putVarint(bytes, at, timestampSize(fields.bornAtMs))
-    at = putTimestamp(bytes, at, fields.bornAtMs)
-  }
+  if (fields.bornAtMs > 0) at = putTimestampField(bytes, at, systemField.bornAt, fields.bornAtMs)
   at = putTextField(bytes, at, systemField.bornHost, fields.bornHost)
+  if (fields.deliverAtMs !== undefined)
+    at = putTimestampField(bytes, at, systemField.deliverAt, fields.deliverAtMs)
   at = putTextField(bytes, at, systemField.messageGroup, fields.messageGroup)
   at = putTextField(bytes, at, systemField.traceContext, fields.traceContext)
   if (fields.origin) {
@@ -134,7 +138,8 @@ export const decodeSystem = (bytes: Uint8Array): SystemFields => {
     bornHost: '',
     traceContext: '',
   }
-  let origin: { topic: string; messageId: string } | undefined
+  let origin: SystemFields['origin']
+  let deliverAtMs: number | undefined
   const cursor = new Cursor(bytes)
   while (!cursor.done) {
     const tag = cursor.varint()
@@ -159,6 +164,9 @@ export const decodeSystem = (bytes: Uint8Array): SystemFields => {
       case systemField.bornHost:
         fields.bornHost = textOf(value)
         break
+      case systemField.deliverAt:
+        deliverAtMs = timestampMs(value)
+        break
       case systemField.messageGroup:
         fields.messageGroup = textOf(value)
         break
@@ -170,7 +178,11 @@ export const decodeSystem = (bytes: Uint8Array): SystemFields => {
         break
     }
   }
-  return origin ? { ...fields, origin } : fields
+  return {
+    ...fields,
+    ...(deliverAtMs === undefined ? {} : { deliverAtMs }),
+    ...(origin ? { origin } : {}),
+  }
 }
 
 const EMPTY = new Uint8Array(0)

@@ -14,9 +14,15 @@ export interface GrpcDoorSettings {
   readonly inFlightMax: number
   /** How long push consumers are told to poll, in ms. Their shutdown waits for a running poll. */
   readonly longPollingMs: number
+  /** How far ahead clients may schedule a message, in ms; the reference's proxy has 24 h. */
+  readonly deliverAheadMsMax: number
 }
 
-export const grpcDoorDefaults = { inFlightMax: 10_000, longPollingMs: 20_000 } as const
+export const grpcDoorDefaults = {
+  inFlightMax: 10_000,
+  longPollingMs: 20_000,
+  deliverAheadMsMax: 24 * 3_600_000,
+} as const
 
 /** What all calls of a door share. */
 export interface Door {
@@ -29,6 +35,7 @@ export interface Door {
   /** The `store_host` of delivered messages. */
   readonly storeHost: string
   readonly longPollingMs: number
+  readonly deliverAheadMsMax: number
 }
 
 /** One call, seen without the gRPC library. */

@@ -18,6 +18,7 @@ import {
   heartbeatRequest,
   notifyClientTerminationRequest,
   recallMessageRequest,
+  recallMessageResponse,
 } from './wire/clients.ts'
 import { type Status, statusReply } from './wire/common.ts'
 import {
@@ -100,7 +101,8 @@ export const unaryMethods: Readonly<Record<string, Unary>> = {
     ...statusOnly,
   }),
   SendMessage: unary('SendMessage', {
-    decode: (bytes, { door }) => decodeSendMessage(bytes, door.clock.wallMs()),
+    decode: (bytes, { door: { clock, deliverAheadMsMax } }) =>
+      decodeSendMessage(bytes, { nowMs: clock.wallMs(), aheadMsMax: deliverAheadMsMax }),
     run: sendMessage,
     encode: sendMessageResponse.encode,
     refuse: (status) => ({ status, entries: [] }),
@@ -130,7 +132,8 @@ export const unaryMethods: Readonly<Record<string, Unary>> = {
   RecallMessage: unary('RecallMessage', {
     decode: recallMessageRequest.decode,
     run: recallMessage,
-    ...statusOnly,
+    encode: recallMessageResponse.encode,
+    refuse: (status) => ({ status, messageId: '' }),
   }),
   SyncLiteSubscription: unary('SyncLiteSubscription', {
     decode: () => undefined,

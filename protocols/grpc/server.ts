@@ -78,7 +78,8 @@ export const openGrpcDoor = async (
   { clock, logger }: GrpcDoorComponents,
   options: GrpcDoorOptions,
 ): Promise<GrpcDoor> => {
-  const { brokerName, inFlightMax, longPollingMs } = { ...grpcDoorDefaults, ...options }
+  const settings = { ...grpcDoorDefaults, ...options }
+  const { brokerName, inFlightMax, longPollingMs, deliverAheadMsMax } = settings
   const advertised = advertisedOf(options)
   const acceptor = createServer({ noDelay: true })
   const address = await listen(acceptor, options)
@@ -93,6 +94,7 @@ export const openGrpcDoor = async (
     advertised,
     storeHost,
     longPollingMs,
+    deliverAheadMsMax,
   }
   const calls = new Calls(door, inFlightMax)
   const credentials = ServerCredentials.createInsecure()

@@ -3,6 +3,7 @@ import { deliveryLimits } from '../../../model/delivery/limits.ts'
 import { BrokerError } from '../../../model/errors.ts'
 import { messageLimits } from '../../../model/message/rules.ts'
 import type { SessionRole } from '../../../model/ports.ts'
+import { delayLevels } from '../../../model/timer/delay-levels.ts'
 import type { Door } from '../context.ts'
 import { nameOf } from '../wire/common.ts'
 import { languages, type RetryPolicy, type Settings } from '../wire/telemetry.ts'
@@ -11,8 +12,7 @@ import { roleOf } from './heartbeat.ts'
 /** What a client says about itself, checked, and what it is told in return (RocketMQ gRPC 5). */
 
 const SECOND = 1_000
-const MINUTE = 60 * SECOND
-const HOUR = 60 * MINUTE
+const HOUR = 3_600 * SECOND
 
 const clientPropertyLimits = { entries: 32, valueLength: 256, bytes: 4_096 } as const
 const CLIENT_PROPERTY_KEY = /^[a-zA-Z][a-zA-Z0-9_.-]{0,63}$/
@@ -23,13 +23,6 @@ const producerBackoff: RetryPolicy = {
   exponential: { initial: 10, max: SECOND, multiplier: 2 },
   customized: undefined,
 }
-
-/** The reference's eighteen steps between deliveries of a message that a listener refuses. */
-const steps: readonly number[] = [
-  ...[1, 5, 10, 30].map((seconds) => seconds * SECOND),
-  ...[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30].map((minutes) => minutes * MINUTE),
-  ...[1, 2].map((hours) => hours * HOUR),
-]
 
 /**
  * Java and Go take either kind, Python only the customized one, Node only the exponential one:
@@ -43,7 +36,7 @@ const consumerBackoff = (maxAttempts: number, language: number): RetryPolicy =>
         exponential: { initial: SECOND, max: 2 * HOUR, multiplier: 2 },
         customized: undefined,
       }
-    : { maxAttempts, exponential: undefined, customized: { next: steps } }
+    : { maxAttempts, exponential: undefined, customized: { next: delayLevels } }
 
 export const topicsOf = ({ publishing, subscription }: Settings): readonly string[] =>
   (publishing?.topics ?? subscription?.subscriptions.map(({ topic }) => topic) ?? []).map(nameOf)

@@ -11,11 +11,12 @@ import type {
   SendResultEntry,
 } from '../wire/send-message.ts'
 
-const sent = (message: EncodedMessage, { queueOffset }: SendReceipt): SendResultEntry => ({
+const sent = ({ messageId }: EncodedMessage, receipt: SendReceipt): SendResultEntry => ({
   status: OK,
-  messageId: message.messageId,
-  transactionId: message.messageId,
-  offset: queueOffset,
+  messageId,
+  transactionId: receipt.transactionId ?? messageId,
+  offset: receipt.queueOffset,
+  recallHandle: receipt.recallHandle ?? '',
 })
 
 /** A failed entry carries its status only (RocketMQ gRPC 4.4). */
@@ -24,6 +25,7 @@ const failed = (status: Status): SendResultEntry => ({
   messageId: '',
   transactionId: '',
   offset: 0,
+  recallHandle: '',
 })
 
 const sendOne = async (

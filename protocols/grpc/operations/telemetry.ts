@@ -1,9 +1,13 @@
 import { BrokerError } from '../../../model/errors.ts'
 import type { SessionLink, SessionRole } from '../../../model/ports.ts'
+import type { TransactionCheck } from '../../../model/transaction/transactions.ts'
 import type { KnownClient } from '../clients.ts'
 import type { CallContext } from '../context.ts'
 import { OK, statusOf } from '../status.ts'
+import { checkCommand } from '../wire/checked-message.ts'
+import { nameOf } from '../wire/common.ts'
 import { decoded } from '../wire/primitives.ts'
+import type { ValueOf } from '../wire/fields.ts'
 import { languages, type Settings, telemetryCommand } from '../wire/telemetry.ts'
 import { checkSettings, mergedSettings, topicsOf } from './client-settings.ts'
 
@@ -17,7 +21,11 @@ export interface TelemetryOutlet {
 const REPEATS_MS = [200, 1_000] as const
 const REQUEST_TIMEOUT_MS_DEFAULT = 3_000
 
-const { decode } = telemetryCommand
+type Command = ValueOf<typeof telemetryCommand>
+
+const silent: Command = { status: undefined, settings: undefined, check: undefined }
+const encode = (command: Partial<Command>): Buffer =>
+  telemetryCommand.encode({ ...silent, ...command })
 
 /**
  * The Node client listens for its first settings only when the routes of all its topics are
@@ -43,6 +51,7 @@ export class TelemetryStream {
   #role: SessionRole | undefined
   #link: SessionLink | undefined
   #known: KnownClient | undefined
+  #leaveTransactions: (() => void) | undefined
   #isClosed = false
 
   constructor(context: CallContext, outlet: TelemetryOutlet) {
@@ -54,7 +63,7 @@ export class TelemetryStream {
   receive(bytes: Buffer): void {
     if (this.#isClosed) return
     try {
-      const { settings } = decoded(decode, bytes)
+      const { settings } = decoded(telemetryCommand.decode, bytes)
       if (settings !== undefined) this.#accept(settings)
     } catch (error) {
       this.refuse(error)
@@ -65,7 +74,7 @@ export class TelemetryStream {
   refuse(error: unknown): void {
     if (this.#isClosed) return
     const status = statusOf(error, this.#context.door.logger, 'Telemetry')
-    this.#outlet.send(telemetryCommand.encode({ status, settings: undefined }))
+    this.#outlet.send(encode({ status }))
     this.end()
   }
 
@@ -81,6 +90,7 @@ export class TelemetryStream {
     this.#isClosed = true
     for (const cancel of this.#cancellations) cancel()
     this.#link?.close()
+    this.#leaveTransactions?.()
     if (this.#known) this.#context.door.clients.forget(this.#context.clientId, this.#known)
   }
 
@@ -90,7 +100,8 @@ export class TelemetryStream {
     const isFirst = this.#known === undefined
     this.#known = { requestTimeoutMs: settings.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT }
     door.clients.remember(clientId, this.#known)
-    const reply = telemetryCommand.encode({ status: OK, settings: mergedSettings(door, settings) })
+    this.#offerForChecks(settings)
+    const reply = encode({ status: OK, settings: mergedSettings(door, settings) })
     this.#outlet.send(reply)
     if (!isFirst || !isLateListener(this.#context, settings)) return
     for (const delayMs of REPEATS_MS)
@@ -103,5 +114,26 @@ export class TelemetryStream {
     this.#role = role
     this.#link = this.#context.door.broker.sessions.open(this.#context.clientId, role)
     before?.close()
+  }
+  /**
+   * A producer may be asked about transactions of the topics it publishes to, for as long as its
+   * stream is open; its newest settings count. Its answer is an EndTransaction.
+   */
+  #offerForChecks({ publishing }: Settings): void {
+    const { broker } = this.#context.door
+    const before = this.#leaveTransactions
+    this.#leaveTransactions =
+      publishing &&
+      broker.transactions.register({
+        topics: new Set(publishing.topics.map(nameOf)),
+        check: (asked) => this.#ask(asked),
+      })
+    before?.()
+  }
+
+  #ask(asked: TransactionCheck): boolean {
+    if (this.#isClosed) return false
+    this.#outlet.send(encode({ check: checkCommand(asked, this.#context.door.storeHost) }))
+    return true
   }
 }

@@ -1,4 +1,4 @@
-import { type Resource, resource } from './common.ts'
+import { type Resource, resource, type Status, status } from './common.ts'
 import { integerField, message, messageField, textField, type ValueOf } from './fields.ts'
 
 // message HeartbeatRequest { optional Resource group = 1; ClientType client_type = 2; }
@@ -20,11 +20,15 @@ export const endTransactionRequest = message<{
   topic: Resource | undefined
   messageId: string
   transactionId: string
+  resolution: number
 }>({
   topic: messageField(1, resource),
   messageId: textField(2),
   transactionId: textField(3),
+  resolution: integerField(4),
 })
+// enum TransactionResolution; 0 leaves the transaction as it is.
+export const resolutions = { commit: 1, rollback: 2 } as const
 export type EndTransactionRequest = ValueOf<typeof endTransactionRequest>
 
 // message RecallMessageRequest { Resource topic = 1; string recall_handle = 2; }
@@ -33,3 +37,10 @@ export const recallMessageRequest = message<{ topic: Resource | undefined; recal
   recallHandle: textField(2),
 })
 export type RecallMessageRequest = ValueOf<typeof recallMessageRequest>
+
+// message RecallMessageResponse { Status status = 1; string message_id = 2; }
+export const recallMessageResponse = message<{ status: Status | undefined; messageId: string }>({
+  status: messageField(1, status),
+  messageId: textField(2),
+})
+export type RecallMessageResponse = ValueOf<typeof recallMessageResponse>

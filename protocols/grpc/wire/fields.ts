@@ -48,6 +48,17 @@ const text: Scalar<string> = {
   put: (bytes, at, value) => putText(bytes, putVarint(bytes, at, textSize(value)), value),
 }
 
+const rawBytes: Omit<Scalar<Uint8Array>, 'zero'> = {
+  wireType: wireTypes.bytes,
+  read: (cursor) => cursor.take(cursor.varint()),
+  size: ({ length }) => varintSize(length) + length,
+  put: (target, at, value) => {
+    const start = putVarint(target, at, value.length)
+    target.set(value, start)
+    return start + value.length
+  },
+}
+
 const integer: Scalar<number> = {
   wireType: wireTypes.varint,
   zero: 0,
@@ -103,7 +114,7 @@ const plain =
     fieldOf<V, V>(number, scalar, scalar.zero)
 
 const optional =
-  <V>(scalar: Scalar<V>) =>
+  <V>(scalar: Omit<Scalar<V>, 'zero'>) =>
   (number: number): Field<V | undefined> =>
     fieldOf<V, undefined>(number, scalar, undefined)
 
@@ -113,6 +124,8 @@ export const boolField = plain(bool)
 export const floatField = plain(float)
 export const optionalText = optional(text)
 export const optionalInteger = optional(integer)
+/** Bytes that share the memory of what they were read from. */
+export const optionalBytes = optional(rawBytes)
 export const optionalBool = optional(bool)
 
 const putNested = <T>(codec: Codec<T>, tag: number) => ({

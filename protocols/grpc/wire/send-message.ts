@@ -10,7 +10,7 @@ import {
   textField,
   type ValueOf,
 } from './fields.ts'
-import { decodeMessage } from './sent-message.ts'
+import { decodeMessage, type DeliveryBounds } from './sent-message.ts'
 import { Walk } from './walk.ts'
 
 // message SendMessageRequest { repeated Message messages = 1; }
@@ -29,7 +29,7 @@ const refuse = (reason: string) => new BrokerError('MESSAGE_CORRUPTED', { reason
  * of a batch with one bad message nothing is stored (RocketMQ gRPC 4.4, 7). Bodies and user
  * properties are slices of the request, not copies.
  */
-export const decodeSendMessage = (bytes: Buffer, nowMs: number): SendMessageRequest => {
+export const decodeSendMessage = (bytes: Buffer, bounds: DeliveryBounds): SendMessageRequest => {
   const messages: EncodedMessage[] = []
   let topic = ''
   const walk = new Walk(bytes)
@@ -41,7 +41,7 @@ export const decodeSendMessage = (bytes: Buffer, nowMs: number): SendMessageRequ
     }
     if (messages.length >= MESSAGES_MAX) throw refuse(`more than ${MESSAGES_MAX} messages`)
     const outer = walk.enter()
-    const sent = decodeMessage(walk, nowMs)
+    const sent = decodeMessage(walk, bounds)
     walk.leave(outer)
     if (messages.length === 0) topic = sent.topic
     else if (sent.topic !== topic) throw refuse('its messages go to different topics')
@@ -58,11 +58,13 @@ const sendResultEntry = message<{
   messageId: string
   transactionId: string
   offset: number
+  recallHandle: string
 }>({
   status: messageField(1, status),
   messageId: textField(2),
   transactionId: textField(3),
   offset: integerField(4),
+  recallHandle: textField(5),
 })
 export type SendResultEntry = ValueOf<typeof sendResultEntry>
 

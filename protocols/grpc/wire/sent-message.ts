@@ -34,15 +34,19 @@ const RESOURCE_NAME = (2 << 3) | 2
 //   optional Duration orphaned_transaction_recovery_duration = 19; optional string lite_topic = 21;
 //   optional int32 priority = 22. Its queue_id is ignored (RocketMQ gRPC 4.4).
 const MESSAGE_TYPE = 6
-const DELIVERY_TIMESTAMP = 11
 const RECOVERY_DURATION = 19
 const LITE_TOPIC = 21
 const PRIORITY = 22
 
 const RECOVERY_SECONDS_MAX = 3_600
-const DELIVERY_AHEAD_MS_MAX = 24 * 3_600_000
+const HOUR_MS = 3_600_000
 /** The last second of the year 9999, where protobuf's Timestamp ends. */
 const TIMESTAMP_SECONDS_MAX = 253_402_300_799
+
+type Schedule = Pick<EncodedMessage, 'deliverAtMs'>
+type Check = Pick<EncodedMessage, 'checkAfterMs'>
+const AT_ONCE: Schedule = {}
+const NO_CHECK: Check = {}
 
 /** One message on its way through the walk. */
 interface Draft {
@@ -163,9 +167,9 @@ const readValue = (draft: Draft, field: number, walk: Walk): void => {
     case systemField.traceContext:
       walk.skipText(end)
       break
-    case DELIVERY_TIMESTAMP:
+    case systemField.deliverAt:
       draft.deliverAtMs = readTimestamp(walk)
-      return
+      break
     case RECOVERY_DURATION:
       draft.recoverySeconds = readSeconds(walk)
       return
@@ -194,23 +198,40 @@ const readSystem = (draft: Draft, walk: Walk): void => {
 const notBuilt = (what: string) => new BrokerError('NOT_BUILT', { what })
 
 /** The type is derived, not believed (RocketMQ gRPC 4.4); what is not built is refused. */
-const typeOf = (draft: Draft, nowMs: number): MessageType => {
-  const { messageType, deliverAtMs } = draft
-  if (draft.lite || messageType === messageTypeNumbers.LITE) throw notBuilt('a lite topic')
-  if (draft.priority || messageType === messageTypeNumbers.PRIORITY)
-    throw notBuilt('a message priority')
-  if (draft.recoverySeconds > RECOVERY_SECONDS_MAX)
+const typeOf = ({ messageType, lite, priority, deliverAtMs, messageGroup }: Draft): MessageType => {
+  if (lite || messageType === messageTypeNumbers.LITE) throw notBuilt('a lite topic')
+  if (priority || messageType === messageTypeNumbers.PRIORITY) throw notBuilt('a message priority')
+  if (messageType === messageTypeNumbers.TRANSACTION) return 'TRANSACTION'
+  if (deliverAtMs !== undefined) return 'DELAY'
+  return messageGroup === '' ? 'NORMAL' : 'FIFO'
+}
+
+/** The wall clock, and how far ahead of it a delivery time may be, both in ms. */
+export interface DeliveryBounds {
+  readonly nowMs: number
+  readonly aheadMsMax: number
+}
+
+/** A time that has passed means: deliver at once. It is a DELAY message all the same. */
+const scheduleOf = ({ deliverAtMs }: Draft, bounds: DeliveryBounds): Schedule => {
+  if (deliverAtMs === undefined || deliverAtMs <= bounds.nowMs) return AT_ONCE
+  const { aheadMsMax } = bounds
+  if (deliverAtMs > bounds.nowMs + aheadMsMax)
+    throw new BrokerError('DELIVERY_TIME_ILLEGAL', {
+      reason: `it is more than ${aheadMsMax / HOUR_MS} hours ahead`,
+    })
+  return { deliverAtMs }
+}
+
+const checkOf = ({ recoverySeconds }: Draft, type: MessageType): Check => {
+  if (recoverySeconds > RECOVERY_SECONDS_MAX)
     throw new BrokerError('TRANSACTION_RECOVERY_TOO_LONG', {
-      size: draft.recoverySeconds,
+      size: recoverySeconds,
       max: RECOVERY_SECONDS_MAX,
     })
-  if (messageType === messageTypeNumbers.TRANSACTION) throw notBuilt('a transactional message')
-  if (deliverAtMs === undefined) return draft.messageGroup === '' ? 'NORMAL' : 'FIFO'
-  if (deliverAtMs > nowMs + DELIVERY_AHEAD_MS_MAX)
-    throw new BrokerError('DELIVERY_TIME_ILLEGAL', { reason: 'it is more than 24 hours ahead' })
-  // A time that has passed means: deliver at once. The message is a DELAY message all the same.
-  if (deliverAtMs > nowMs) throw notBuilt('a scheduled message')
-  return 'DELAY'
+  return type === 'TRANSACTION' && recoverySeconds > 0
+    ? { checkAfterMs: recoverySeconds * 1_000 }
+    : NO_CHECK
 }
 
 /** Reads one field of a message whose value the walk has entered. */
@@ -227,7 +248,7 @@ const readField = (draft: Draft, tag: number, fieldStart: number, walk: Walk): v
 /** Walks one message, checks it by the rules of RocketMQ gRPC 7, and encodes it for storage. */
 export const decodeMessage = (
   walk: Walk,
-  nowMs: number,
+  bounds: DeliveryBounds,
 ): { topic: string; message: EncodedMessage } => {
   const draft = emptyDraft()
   while (walk.at < walk.end) {
@@ -243,10 +264,10 @@ export const decodeMessage = (
     walk.leave(outer)
   }
   const topic = checkTopicName(draft.topic)
-  return { topic, message: messageOf(draft, walk.bytes, nowMs) }
+  return { topic, message: messageOf(draft, walk.bytes, bounds) }
 }
 
-const messageOf = (draft: Draft, bytes: Buffer, nowMs: number): EncodedMessage => {
+const messageOf = (draft: Draft, bytes: Buffer, bounds: DeliveryBounds): EncodedMessage => {
   const { tag, keys, messageId, messageGroup, properties } = draft
   checkBody(draft.bodyEnd - draft.bodyStart)
   checkTag(tag)
@@ -254,8 +275,9 @@ const messageOf = (draft: Draft, bytes: Buffer, nowMs: number): EncodedMessage =
   checkPropertySizes(properties.count, properties.bytes + draft.textBytes + tagBytes)
   checkMessageId(messageId)
   checkMessageGroup(messageGroup)
+  const type = typeOf(draft)
   return {
-    type: typeOf(draft, nowMs),
+    type,
     messageId,
     tag,
     messageGroup,
@@ -263,5 +285,7 @@ const messageOf = (draft: Draft, bytes: Buffer, nowMs: number): EncodedMessage =
     system: draft.spans.block(bytes),
     properties: properties.block(bytes),
     body: bytes.subarray(draft.bodyStart, draft.bodyEnd),
+    ...scheduleOf(draft, bounds),
+    ...checkOf(draft, type),
   }
 }

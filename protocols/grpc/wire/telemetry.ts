@@ -1,3 +1,4 @@
+import { recoverOrphanedTransaction } from './checked-message.ts'
 import {
   type Endpoints,
   endpoints,
@@ -146,14 +147,15 @@ export const settings = message<{
 })
 export type Settings = ValueOf<typeof settings>
 
-// message TelemetryCommand { optional Status status = 1; oneof command { Settings settings = 2; … }
-// }
-// The other commands are the broker's questions and the clients' answers to them; none is asked
-// yet, and answers nobody asked for are skipped, whatever oneof they come in.
+// message TelemetryCommand { optional Status status = 1; oneof command { Settings settings = 2; …
+//   RecoverOrphanedTransactionCommand recover_orphaned_transaction_command = 5; … } }
+// The other commands are never said, and answers to them are skipped, whatever oneof they come in.
 export const telemetryCommand = message<{
   status: Status | undefined
   settings: Settings | undefined
+  check: ValueOf<typeof recoverOrphanedTransaction> | undefined
 }>({
   status: messageField(1, status),
   settings: messageField(2, settings),
+  check: messageField(5, recoverOrphanedTransaction),
 })

@@ -11,6 +11,7 @@ import { decodeSendMessage } from '../../../protocols/grpc/wire/send-message.ts'
 import { holds } from '../../support/property.ts'
 import { aSentMessage, officialMessage, type SentMessage } from './support/arbitraries.ts'
 import { bytesOf, definition, service } from './support/official.ts'
+import { bounds, plain } from './support/sending.ts'
 
 const Delivered = suite('a delivered message')
 
@@ -30,7 +31,7 @@ type Place = typeof aPlace extends fc.Arbitrary<infer T> ? T : never
 
 const deliver = (sent: SentMessage, place: Place): Buffer => {
   const bytes = bytesOf(new service.SendMessageRequest().setMessagesList([officialMessage(sent)]))
-  const [encoded] = decodeSendMessage(bytes, 0).messages
+  const [encoded] = decodeSendMessage(bytes, bounds).messages
   if (encoded === undefined) throw new Error('nothing was decoded')
   return deliverStored(encoded, place)
 }
@@ -123,7 +124,7 @@ Delivered('whose producer compressed the body says so', () => {
   const message = officialMessage(sent)
   message.getSystemProperties()?.setBodyEncoding(definition.Encoding.GZIP)
   const bytes = bytesOf(new service.SendMessageRequest().setMessagesList([message]))
-  const [encoded] = decodeSendMessage(bytes, 0).messages
+  const [encoded] = decodeSendMessage(bytes, bounds).messages
   if (encoded === undefined) throw new Error('nothing was decoded')
   const [place] = fc.sample(aPlace, 1)
   if (place === undefined) throw new Error('no place')
@@ -166,6 +167,20 @@ Delivered('from the dead letters says where it came from', () => {
   const stored = { system, properties: Buffer.alloc(0), body: Buffer.from('b') }
   const read = readMessage(deliverStored(stored, place)).system
   assert.equal(read.getDeadLetterQueue()?.toObject(), { topic: 'orders', messageId: 'first' })
+})
+
+Delivered('after a delay says when it was due', () => {
+  const sent = officialMessage({ ...plain, bornAtMs: 1_500 })
+  const [place] = fc.sample(aPlace, 1)
+  const system = sent.getSystemProperties()
+  system?.setDeliveryTimestamp(system.getBornTimestamp()?.clone())
+  const [encoded] = decodeSendMessage(
+    bytesOf(new service.SendMessageRequest().setMessagesList([sent])),
+    bounds,
+  ).messages
+  if (encoded === undefined || place === undefined) throw new Error('nothing was decoded')
+  const read = readMessage(deliverStored(encoded, place)).system
+  assert.is(msOf(read.getDeliveryTimestamp()), 1_500)
 })
 
 Delivered.run()

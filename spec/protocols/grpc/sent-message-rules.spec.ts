@@ -1,5 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { decodeSystem } from '../../../model/message/system-block.ts'
 import { officialMessage, type SentMessage } from './support/arbitraries.ts'
 import { bytesOf, definition } from './support/official.ts'
 import {
@@ -93,32 +94,56 @@ for (const [what, refusal, expected] of limits)
     assert.is(refusal(), expected)
   })
 
-Rules('of type TRANSACTION, LITE or PRIORITY is refused as not built', () => {
-  const { TRANSACTION, LITE, PRIORITY } = definition.MessageType
-  for (const type of [TRANSACTION, LITE, PRIORITY])
-    assert.is(withSystem(Buffer.from([48, type])), 'NOT_BUILT')
+Rules('of type LITE or PRIORITY is refused as not built', () => {
+  const { LITE, PRIORITY } = definition.MessageType
+  for (const type of [LITE, PRIORITY]) assert.is(withSystem(Buffer.from([48, type])), 'NOT_BUILT')
   assert.is(withSystem(field(21, Buffer.from('lite'))), 'NOT_BUILT', 'lite_topic')
   assert.is(withSystem(Buffer.from([0xb0, 0x01, 0])), 'NOT_BUILT', 'priority, even 0')
 })
 
-Rules('for later is refused, never delivered early; a time that has passed means at once', () => {
-  assert.is(withSystem(field(11, timestamp(NOW_MS + 1))), 'NOT_BUILT')
-  assert.is(withSystem(field(11, timestamp(NOW_MS + DAY_MS))), 'NOT_BUILT')
-  assert.is(withSystem(field(11, timestamp(NOW_MS + DAY_MS + 1))), 'DELIVERY_TIME_ILLEGAL')
-  // A nanosecond after now is not now.
-  assert.is(
-    withSystem(field(11, Buffer.concat([timestamp(NOW_MS), Buffer.from([16, 1])]))),
-    'NOT_BUILT',
-  )
-  assert.is(withSystem(field(11, timestamp(NOW_MS))), 'accepted')
-  const past = bytesOf(officialMessage({ ...plain, messageGroup: 'g' }))
-  assert.is(decodeRaw(past, field(3, field(11, timestamp(NOW_MS - 1)))).type, 'DELAY')
+const ofSystem = (...fields: Buffer[]) =>
+  decodeRaw(bytesOf(officialMessage(plain)), field(3, Buffer.concat(fields)))
+const deliveryAt = (ms: number) => field(11, timestamp(ms))
+const transaction = Buffer.from([48, definition.MessageType.TRANSACTION])
+
+Rules('for later says when; a time that has passed means at once', () => {
+  const scheduleOf = (ms: number) => {
+    const { type, deliverAtMs } = ofSystem(deliveryAt(ms))
+    return [type, deliverAtMs]
+  }
+  assert.equal(scheduleOf(NOW_MS + 1), ['DELAY', NOW_MS + 1])
+  assert.equal(scheduleOf(NOW_MS + DAY_MS), ['DELAY', NOW_MS + DAY_MS])
+  assert.equal(scheduleOf(NOW_MS), ['DELAY', undefined])
+  assert.equal(scheduleOf(NOW_MS - DAY_MS), ['DELAY', undefined])
+  assert.is(withSystem(deliveryAt(NOW_MS + DAY_MS + 1)), 'DELIVERY_TIME_ILLEGAL')
 })
 
-Rules('with a transaction recovery of more than an hour is refused', () => {
-  const seconds = (count: number) => Buffer.concat([Buffer.from([8]), lengthPrefixed(count)])
-  assert.is(withSystem(field(19, seconds(3_600))), 'accepted')
-  assert.is(withSystem(field(19, seconds(3_601))), 'TRANSACTION_RECOVERY_TOO_LONG')
+Rules('for a nanosecond later is not early by any part of a millisecond', () => {
+  const nanosecondLater = Buffer.concat([timestamp(NOW_MS), Buffer.from([16, 1])])
+  assert.is(ofSystem(field(11, nanosecondLater)).deliverAtMs, NOW_MS + 1)
+})
+
+Rules('for later keeps its message group, and its time for whoever reads it', () => {
+  const group = field(17, Buffer.from('g'))
+  const { type, messageGroup, system } = ofSystem(group, deliveryAt(NOW_MS + 5))
+  assert.equal([type, messageGroup], ['DELAY', 'g'])
+  assert.is(decodeSystem(system).deliverAtMs, NOW_MS + 5)
+})
+
+Rules('of a transaction is a half message, with a delivery time or without', () => {
+  assert.equal(ofSystem(transaction).type, 'TRANSACTION')
+  assert.equal(ofSystem(transaction, field(17, Buffer.from('g'))).type, 'TRANSACTION')
+  const both = ofSystem(transaction, deliveryAt(NOW_MS + 1))
+  assert.equal([both.type, both.deliverAtMs], ['TRANSACTION', NOW_MS + 1])
+})
+
+Rules('says when its transaction is first checked: within an hour, and only of one', () => {
+  const recovery = (count: number) =>
+    field(19, Buffer.concat([Buffer.from([8]), lengthPrefixed(count)]))
+  assert.is(ofSystem(transaction, recovery(3_600)).checkAfterMs, 3_600_000)
+  assert.is(ofSystem(transaction).checkAfterMs, undefined)
+  assert.is(ofSystem(recovery(10)).checkAfterMs, undefined)
+  assert.is(withSystem(recovery(3_601)), 'TRANSACTION_RECOVERY_TOO_LONG')
 })
 
 Rules('that is not UTF-8 is refused: it would make whole batches unreadable', () => {

@@ -14,7 +14,7 @@ import { decodeSendMessage } from '../../../protocols/grpc/wire/send-message.ts'
 import { holds } from '../../support/property.ts'
 import { aSentMessage, aText, officialMessage } from './support/arbitraries.ts'
 import { bytesOf, definition, service } from './support/official.ts'
-import { decodeOne, decodeRaw, field, NOW_MS, plain, requestOf } from './support/sending.ts'
+import { decodeOne, decodeRaw, field, bounds, plain, requestOf } from './support/sending.ts'
 
 const Sent = suite('a sent message')
 
@@ -54,7 +54,7 @@ Sent('shares the memory of its request: body and usual properties are not copied
       }),
     ]),
   )
-  const [message] = decodeSendMessage(bytes, NOW_MS).messages
+  const [message] = decodeSendMessage(bytes, bounds).messages
   assert.is(message?.body.buffer, bytes.buffer)
   assert.is(message?.properties.buffer, bytes.buffer)
 })
@@ -135,7 +135,7 @@ Sent('of any bytes at all is decoded or refused with a code, and what passes is 
       ),
       (bytes) => {
         try {
-          const { messages } = decoded((raw) => decodeSendMessage(raw, NOW_MS), bytes)
+          const { messages } = decoded((raw) => decodeSendMessage(raw, bounds), bytes)
           for (const { system, properties } of messages) {
             definition.SystemProperties.deserializeBinary(system)
             definition.Message.deserializeBinary(properties)

@@ -48,31 +48,14 @@ Sessions('a goodbye ends the session, of whomever, with whatever group', async (
   assert.is(door.clients.size, 0)
 })
 
-Sessions('EndTransaction refuses a blank id for that, all others as not built', async () => {
+Sessions('SyncLiteSubscription says that it is not built', async () => {
   const { door } = aDoor()
-  const request = new service.EndTransactionRequest().setTopic(resourceOf('orders'))
-  const ask = () => codeOf('EndTransaction', aCall(door), request)
-  assert.is(await ask(), 40008)
-  request.setTransactionId(' ')
-  assert.is(await ask(), 40008)
-  request.setTransactionId('id')
-  assert.is(await ask(), 50100)
-  request.setTopic(resourceOf('a b'))
-  assert.is(await ask(), 40002)
-})
-
-Sessions('RecallMessage and SyncLiteSubscription say that they are not built', async () => {
-  const { door } = aDoor()
-  const recall = new service.RecallMessageRequest().setTopic(resourceOf('orders'))
+  const request = new service.SyncLiteSubscriptionRequest()
   const { HeartbeatResponse } = service
-  for (const [rpc, request] of [
-    ['RecallMessage', recall],
-    ['SyncLiteSubscription', new service.SyncLiteSubscriptionRequest()],
-  ] as const) {
-    const status = (await serve(rpc, aCall(door), request, HeartbeatResponse)).getStatus()
-    assert.is(status?.getCode(), 50100)
-    assert.match(status?.getMessage() ?? '', `${rpc} is not supported by this version`)
-  }
+  const reply = await serve('SyncLiteSubscription', aCall(door), request, HeartbeatResponse)
+  assert.is(reply.getStatus()?.getCode(), 50100)
+  const text = reply.getStatus()?.getMessage() ?? ''
+  assert.match(text, 'SyncLiteSubscription is not supported by this version')
 })
 
 Sessions.run()

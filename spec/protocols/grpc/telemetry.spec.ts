@@ -1,6 +1,9 @@
+import { createHash } from 'node:crypto'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { BrokerError } from '../../../model/errors.ts'
+import { encodeProperties } from '../../../model/message/properties-block.ts'
+import { encodeSystem } from '../../../model/message/system-block.ts'
 import type { CallContext } from '../../../protocols/grpc/context.ts'
 import { TelemetryStream } from '../../../protocols/grpc/operations/telemetry.ts'
 import { aCall, aDoor } from './support/calls.ts'
@@ -196,6 +199,77 @@ Telemetry('follows a client that changes sides', () => {
   tell(producerSettings(['a']))
   tell(consumerSettings('group', ['a']))
   assert.equal([...world.broker.openSessions], ['client-1 consumer'])
+})
+
+const aHalf = (topic: string, body: string) => ({
+  transactionId: 'transaction 1',
+  message: {
+    topic,
+    topicId: 1,
+    queueId: 0,
+    queueOffset: 0,
+    physicalOffset: 0,
+    storeAtMs: 1_234,
+    type: 'TRANSACTION' as const,
+    system: encodeSystem({
+      messageId: 'm1',
+      tag: 'paid',
+      keys: ['k1', 'k2'],
+      messageGroup: '',
+      bornAtMs: 1,
+      bornHost: 'host',
+      traceContext: '',
+    }),
+    properties: encodeProperties({ colour: 'grün' }),
+    body: Buffer.from(body),
+  },
+})
+
+Telemetry('asks a producer about a transaction with the whole message', () => {
+  const world = aDoor()
+  const { tell, last } = aStream(world)
+  tell(producerSettings(['orders', 'steps']))
+  const [checker] = world.broker.checkers
+  assert.equal([...(checker?.topics ?? [])], ['orders', 'steps'])
+  assert.is(checker?.check(aHalf('orders', 'half')), true)
+  const asked = last()?.getRecoverOrphanedTransactionCommand()
+  assert.not(last()?.hasSettings() || last()?.hasStatus())
+  assert.is(asked?.getTransactionId(), 'transaction 1')
+  const message = asked?.getMessage()
+  assert.is(message?.getTopic()?.getName(), 'orders')
+  assert.is(Buffer.from(message?.getBody_asU8() ?? []).toString(), 'half')
+  assert.equal(message?.getUserPropertiesMap().toArray(), [['colour', 'grün']])
+  const system = message?.getSystemProperties()
+  assert.equal([system?.getMessageId(), system?.getTag()], ['m1', 'paid'])
+  assert.equal(system?.getKeysList(), ['k1', 'k2'])
+  const checksum = createHash('md5').update('half').digest('hex').toUpperCase()
+  assert.equal(system?.getBodyDigest()?.toObject(), { type: 2, checksum })
+  assert.is(system?.getBodyEncoding(), definition.Encoding.IDENTITY)
+  assert.is(system?.getMessageType(), definition.MessageType.TRANSACTION)
+  assert.is(secondsOf(system?.getStoreTimestamp()), 1.234)
+})
+
+Telemetry('offers a producer for checks while its stream is open, by its newest topics', () => {
+  const world = aDoor()
+  const { tell, stream } = aStream(world)
+  tell(producerSettings(['orders']))
+  const [before] = world.broker.checkers
+  tell(producerSettings(['steps']))
+  assert.equal(
+    [...world.broker.checkers].flatMap(({ topics }) => [...topics]),
+    ['steps'],
+  )
+  stream.close()
+  assert.is(world.broker.checkers.size, 0)
+  assert.is(before?.check(aHalf('orders', 'x')), false)
+})
+
+Telemetry('never offers a consumer for checks', () => {
+  const world = aDoor()
+  const { tell } = aStream(world)
+  tell(producerSettings(['orders']))
+  tell(consumerSettings('group', ['orders']))
+  assert.is(world.broker.checkers.size, 0)
 })
 
 /** Settings that are refused: the client is told why, and the stream ends, with OK. */

@@ -89,6 +89,7 @@ Wire('skips fields that it does not know, and all but settings of a telemetry co
   assert.equal(telemetryCommand.decode(bytesOf(command)), {
     status: undefined,
     settings: undefined,
+    check: undefined,
   })
 })
 

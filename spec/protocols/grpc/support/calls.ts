@@ -40,6 +40,7 @@ export const aDoor = ({ autoCreate = false } = {}) => {
     advertised: undefined,
     storeHost: '127.0.0.1:8081',
     longPollingMs: 20_000,
+    deliverAheadMsMax: 24 * 3_600_000,
   }
   return { door, broker, clock, logger }
 }

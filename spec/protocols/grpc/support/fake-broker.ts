@@ -17,7 +17,10 @@ import type {
 } from '../../../../model/ports.ts'
 import type { Messages } from '../../../../model/message/trace.ts'
 import type { Timers } from '../../../../model/timer/timers.ts'
-import type { Transactions } from '../../../../model/transaction/transactions.ts'
+import type {
+  TransactionChecker,
+  Transactions,
+} from '../../../../model/transaction/transactions.ts'
 
 /** One group's view of one message. */
 interface Lease {
@@ -111,11 +114,25 @@ export class FakeBroker implements Broker {
     why: notFaked,
   }
 
+  /** Messages with a delivery time, by recall handle. Nobody delivers them. */
+  readonly scheduled = new Map<string, EncodedMessage>()
+  /** Half messages by transaction id, and what became of the others. */
+  readonly halves = new Map<string, { readonly topic: string; readonly message: EncodedMessage }>()
+  readonly resolved: string[] = []
+  readonly checkers = new Set<TransactionChecker>()
+
   readonly timers: Timers = {
-    count: () => 0,
+    count: () => this.scheduled.size,
     list: notFaked,
     show: notFaked,
-    recall: notFaked,
+    recall: async (topic, handle) => {
+      this.#mayFail()
+      if (!handle.startsWith(`${topic} `)) return { outcome: 'invalid' }
+      const message = this.scheduled.get(handle)
+      this.scheduled.delete(handle)
+      const messageId = handle.slice(topic.length + 1)
+      return { outcome: message ? 'recalled' : 'delivered', messageId }
+    },
     cancel: notFaked,
     cancelAll: notFaked,
     reschedule: notFaked,
@@ -123,10 +140,18 @@ export class FakeBroker implements Broker {
   }
 
   readonly transactions: Transactions = {
-    count: () => 0,
+    count: () => this.halves.size,
     list: notFaked,
-    end: notFaked,
-    register: () => () => {},
+    end: async ({ topic, transactionId, messageId, resolution }) => {
+      this.#mayFail()
+      if (!this.halves.delete(transactionId))
+        throw new BrokerError('TRANSACTION_NOT_FOUND', { transactionId })
+      this.resolved.push(`${topic} ${messageId} ${resolution}`)
+    },
+    register: (checker) => {
+      this.checkers.add(checker)
+      return () => this.checkers.delete(checker)
+    },
   }
 
   async append(topic: string, message: EncodedMessage): Promise<SendReceipt> {
@@ -136,6 +161,17 @@ export class FakeBroker implements Broker {
     if (!summary || !log) throw new BrokerError('TOPIC_NOT_FOUND', { topic })
     checkMessageType(summary, message.type)
     const { type, messageId } = message
+    const nowhere = { messageId, queueId: 0, queueOffset: 0 }
+    if (type === 'TRANSACTION') {
+      const transactionId = `transaction of ${messageId}`
+      this.halves.set(transactionId, { topic, message })
+      return { ...nowhere, transactionId }
+    }
+    if (message.deliverAtMs !== undefined) {
+      const recallHandle = `${topic} ${messageId}`
+      this.scheduled.set(recallHandle, message)
+      return { ...nowhere, recallHandle }
+    }
     const queueOffset = log.length
     log.push({
       topic,

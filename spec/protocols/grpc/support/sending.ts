@@ -9,12 +9,13 @@ import { bytesOf, service } from './official.ts'
 
 export const NOW_MS = Date.UTC(2026, 0, 1)
 export const DAY_MS = 24 * 3_600_000
+export const bounds = { nowMs: NOW_MS, aheadMsMax: DAY_MS }
 
 type Official = ReturnType<typeof officialMessage>
 
 export const decodeAll = (...messages: Official[]) =>
   decoded(
-    (bytes) => decodeSendMessage(bytes, NOW_MS),
+    (bytes) => decodeSendMessage(bytes, bounds),
     bytesOf(new service.SendMessageRequest().setMessagesList(messages)),
   )
 
@@ -67,7 +68,7 @@ export const requestOf = (message: Uint8Array): Buffer => field(1, message)
 /** A request of one message in its raw bytes. */
 export const decodeRaw = (...pieces: Uint8Array[]): EncodedMessage => {
   const request = requestOf(Buffer.concat(pieces))
-  const [first] = decoded((bytes) => decodeSendMessage(bytes, NOW_MS), request).messages
+  const [first] = decoded((bytes) => decodeSendMessage(bytes, bounds), request).messages
   if (first === undefined) throw new Error('nothing was decoded')
   return first
 }

@@ -4,6 +4,7 @@ import {
   heartbeatRequest,
   notifyClientTerminationRequest,
   recallMessageRequest,
+  recallMessageResponse,
 } from '../../../../protocols/grpc/wire/clients.ts'
 import { statusReply } from '../../../../protocols/grpc/wire/common.ts'
 import {
@@ -115,13 +116,24 @@ export const pairs: readonly Pair[] = [
     'EndTransactionRequest',
     endTransactionRequest,
     service.EndTransactionRequest,
-    record({ topic: maybe(aResource), messageId: aName, transactionId: aName }),
+    record({
+      topic: maybe(aResource),
+      messageId: aName,
+      transactionId: aName,
+      resolution: fc.nat(2),
+    }),
   ),
   pair(
     'RecallMessageRequest',
     recallMessageRequest,
     service.RecallMessageRequest,
     record({ topic: maybe(aResource), recallHandle: aName }),
+  ),
+  pair(
+    'RecallMessageResponse',
+    recallMessageResponse,
+    service.RecallMessageResponse,
+    record({ status: maybe(aStatus), messageId: aName }),
   ),
   pair(
     'SendMessageResponse',
@@ -135,6 +147,7 @@ export const pairs: readonly Pair[] = [
           messageId: aName,
           transactionId: aName,
           offset: anInt64,
+          recallHandle: aName,
         }),
       ),
     }),
@@ -212,7 +225,11 @@ export const pairs: readonly Pair[] = [
     'TelemetryCommand of a consumer',
     telemetryCommand,
     service.TelemetryCommand,
-    record({ status: maybe(aStatus), settings: maybe(aSettings) }),
+    record({
+      status: maybe(aStatus),
+      settings: maybe(aSettings),
+      check: fc.constant(undefined),
+    }),
   ),
   pair(
     'Settings of a producer',
