@@ -6,6 +6,7 @@ import { createLogger } from './protocols/system/pino-logger.ts'
 
 const world: World = {
   version: VERSION,
+  environment: process.env,
   startServer,
   createLogger,
   print: (line) => void process.stdout.write(`${line}\n`),

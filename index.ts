@@ -4,7 +4,7 @@ import type { InspectionEvent, Observer } from 'xstate'
 import { audit } from './actors/audit/audit.ts'
 import { BrokerMetrics } from './actors/audit/metric-source.ts'
 import { CoreBroker } from './actors/broker/broker.ts'
-import { brokerDefaults, type BrokerSettings } from './actors/broker/settings.ts'
+import { brokerSettingsOf, type SomeBrokerSettings } from './actors/broker/settings.ts'
 import type { AdminPort } from './model/admin.ts'
 import { BrokerError } from './model/errors.ts'
 import type { Clock, Logger, Random } from './model/ports.ts'
@@ -70,7 +70,7 @@ export interface BrokerOptions {
   /** Watches every actor's chart and state while it runs. */
   readonly inspect?: Observer<InspectionEvent>
   /** Bounds and periods; every one has a default. */
-  readonly settings?: Partial<Omit<BrokerSettings, 'autoCreateTopics'>>
+  readonly settings?: Omit<SomeBrokerSettings, 'autoCreateTopics'>
 }
 
 /** Time of the process. */
@@ -102,7 +102,7 @@ const openBroker = async (options: BrokerOptions) => {
   const random = systemRandom
   const { logger = quiet, inspect, autoCreateTopics = false } = options
   const place = await openPlace(options)
-  const settings = { ...brokerDefaults, ...options.settings, autoCreateTopics }
+  const settings = brokerSettingsOf({ ...options.settings, autoCreateTopics })
   try {
     const broker = await CoreBroker.open({ clock, logger, place, inspect }, settings)
     const metrics = new PrometheusMetrics(new BrokerMetrics(broker))
@@ -138,6 +138,8 @@ export interface ServerOptions extends BrokerOptions {
   readonly grpcPort?: number
   /** Default 8082, or any free port where the gRPC port is any; 0 takes any free one. */
   readonly httpPort?: number
+  /** Where HTTP listens; default 127.0.0.1, whatever `host` is. */
+  readonly httpHost?: string
   /** What HTTP requests must bear; without one, whoever reaches the port may do everything. */
   readonly httpToken?: string
   /** What clients see as the broker's name; default `glasspost`. */
@@ -162,7 +164,7 @@ const DRAIN_MS = 5_000
 /** A broker with its doors open: what `glasspost start` runs. */
 export const startServer = async (options: ServerOptions): Promise<GlasspostServer> => {
   const { logger = quiet, host = '127.0.0.1', brokerName = 'glasspost' } = options
-  const { grpcPort = 8081, httpToken, advertisedAddress } = options
+  const { grpcPort = 8081, httpHost = '127.0.0.1', httpToken, advertisedAddress } = options
   const { httpPort = grpcPort === 0 ? 0 : 8082 } = options
   const { embedded: broker, admin } = await openBroker(options)
   const open: { close(options: { readonly drainMs: number }): Promise<void> }[] = []
@@ -170,10 +172,13 @@ export const startServer = async (options: ServerOptions): Promise<GlasspostServ
     await Promise.all(open.map((door) => door.close({ drainMs })))
     await broker.close()
   }
-  const opening = async <Door extends (typeof open)[number]>(port: number, door: Promise<Door>) => {
+  const opening = async <Door extends (typeof open)[number]>(
+    wanted: { readonly host: string; readonly port: number },
+    door: Promise<Door>,
+  ) => {
     const opened = await door.catch((error: unknown) => {
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
-      throw new BrokerError('ADDRESS_IN_USE', { address: `${host}:${port}` }, { cause: error })
+      throw new BrokerError('ADDRESS_IN_USE', { address: hostPort(wanted) }, { cause: error })
     })
     open.push(opened)
     return opened
@@ -181,16 +186,16 @@ export const startServer = async (options: ServerOptions): Promise<GlasspostServ
   try {
     const components = { clock: systemClock, random: systemRandom, logger }
     const grpc = await opening(
-      grpcPort,
+      { host, port: grpcPort },
       openGrpcDoor(broker.port, components, {
         ...{ host, port: grpcPort, brokerName },
         ...(advertisedAddress ? { advertisedAddress } : {}),
       }),
     )
     const http = await opening(
-      httpPort,
+      { host: httpHost, port: httpPort },
       openHttpDoor(admin, components, {
-        ...{ host, port: httpPort },
+        ...{ host: httpHost, port: httpPort },
         ...(httpToken ? { token: httpToken } : {}),
       }),
     )

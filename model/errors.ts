@@ -291,6 +291,12 @@ const catalog = {
     describe: (p: { operation: string }) => `${p.operation} failed; the broker's log says why`,
     remedy: 'Look at the log of the broker, and report what it says.',
   },
+  SETTINGS_REFUSED: {
+    kind: 'invalid',
+    describe: (p: { problems: readonly string[] }) =>
+      `the settings are refused:\n  ${p.problems.join('\n  ')}`,
+    remedy: 'Change the lines that are named; `glasspost config` shows every setting.',
+  },
   NOT_BUILT: {
     kind: 'unsupported',
     describe: (p: { what: string }) => `${p.what} is not supported by this version`,

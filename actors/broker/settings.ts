@@ -1,3 +1,4 @@
+import { type Retention, RETENTION_MS_DEFAULT } from '../../model/addressing/topic.ts'
 import { type CommitLogSettings, commitLogDefaults } from '../commit-log/settings.ts'
 import type { ReceiverLimits } from '../consumer-group/receiver.ts'
 import type { ParkingLimits } from '../consumer-group/parked-receives.ts'
@@ -21,6 +22,8 @@ export interface BrokerSettings {
   readonly autoCreateTopics: boolean
   /** Topics that clients may create by asking for their route. */
   readonly autoCreatedTopicsMax: number
+  /** What a topic keeps that does not say it. */
+  readonly retention: Retention
   readonly disk: DiskSettings
 }
 
@@ -45,5 +48,24 @@ export const brokerDefaults: BrokerSettings = {
   groupsMax: 20_000,
   autoCreateTopics: false,
   autoCreatedTopicsMax: 1_000,
+  retention: { ageMs: RETENTION_MS_DEFAULT, bytes: 0 },
   disk: { warnAtPercent: 75, refuseAtPercent: 90, freeBytesEnough: 16 * 2 ** 30 },
+}
+
+/** Some settings; whatever is left out has its default, within a section too. */
+export type SomeBrokerSettings = {
+  readonly [Name in keyof BrokerSettings]?: BrokerSettings[Name] extends object
+    ? Partial<BrokerSettings[Name]>
+    : BrokerSettings[Name]
+}
+
+/** Fills defaults. */
+export const brokerSettingsOf = (some: SomeBrokerSettings = {}): BrokerSettings => {
+  const filled = Object.entries(brokerDefaults).map(([name, otherwise]: [string, unknown]) => {
+    const given: unknown = some[name as keyof BrokerSettings]
+    if (given === undefined) return [name, otherwise]
+    const isSection = typeof otherwise === 'object' && typeof given === 'object'
+    return [name, isSection ? { ...otherwise, ...given } : given]
+  })
+  return Object.fromEntries(filled) as BrokerSettings
 }

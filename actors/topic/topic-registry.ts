@@ -51,10 +51,15 @@ export class TopicRegistry implements Topics {
   }
 
   async create(name: string, options: TopicOptions = {}): Promise<TopicDescription> {
-    const settings = topicSettingsOf(name, options)
+    const settings = this.#settingsOf(name, options)
     const topic = await this.ensure(name, settings, { isAutoCreated: false })
     if (!isSame(topic.settings, settings)) throw new BrokerError('TOPIC_EXISTS', { topic: name })
     return topic.description
+  }
+
+  #settingsOf(name: string, options: TopicOptions): TopicSettings {
+    const retention = { ...this.#deps.settings.retention, ...options.retention }
+    return topicSettingsOf(name, { ...options, retention })
   }
 
   async update(name: string, options: TopicOptions): Promise<TopicDescription> {
@@ -103,7 +108,7 @@ export class TopicRegistry implements Topics {
     const auto = [...this.#deps.state.topicsByName.values()].filter((t) => t.isAutoCreated).length
     if (auto >= settings.autoCreatedTopicsMax)
       throw tooMany('automatically created topics', settings.autoCreatedTopicsMax)
-    const wanted = topicSettingsOf(name, { type: 'MIXED', queues: QUEUES_DEFAULT })
+    const wanted = this.#settingsOf(name, { type: 'MIXED', queues: QUEUES_DEFAULT })
     const topic = await this.ensure(name, wanted, { isAutoCreated: true })
     this.#deps.logger.info({ topic: name }, 'created a topic because a client asked for its route')
     return topic.summary

@@ -1,4 +1,5 @@
 import type { Logger } from '../../model/ports.ts'
+import type { BrokerTuning } from '../settings/broker-tuning.ts'
 
 /** A running broker, as `glasspost start` needs it. */
 export interface RunningServer {
@@ -11,10 +12,13 @@ export interface ServerStart {
   readonly dataDir: string
   readonly host: string
   readonly grpcPort: number
-  readonly httpPort?: number
+  readonly httpHost: string
+  readonly httpPort: number
+  readonly httpToken?: string
   readonly brokerName: string
   readonly advertisedAddress?: string
   readonly autoCreateTopics: boolean
+  readonly settings: BrokerTuning
   readonly logger: Logger
 }
 
@@ -24,6 +28,7 @@ export interface ServerStart {
  */
 export interface World {
   readonly version: string
+  readonly environment: Readonly<Record<string, string | undefined>>
   readonly startServer: (options: ServerStart) => Promise<RunningServer>
   readonly createLogger: (level: string) => Logger
   /** One line on stdout. */

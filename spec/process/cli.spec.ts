@@ -122,11 +122,13 @@ Cli('refuses a port that is taken, and lets go of the data', async ({ folder }) 
 })
 
 for (const [flags, teaches] of [
-  [['start', '--grpc-port', 'eighty'], 'Give a port from 0'],
-  [['start', '--grpc-port', '70000'], 'Give a port from 0'],
-  [['start', '--log-level', 'loud'], 'Allowed choices are silent, error, warn, info, debug'],
+  [['start', '--grpc-port', 'eighty'], '--grpc-port: grpc.port is "eighty": give a whole number'],
+  [['start', '--grpc-port', '70000'], 'give a whole number from 0 to 65535'],
+  [['start', '--log-level', 'loud'], 'give one of silent, error, warn, info, debug'],
   [['start', '--data-di', 'x'], 'Did you mean --data-dir?'],
-  [['start', '--nonsense'], 'Example: glasspost start --data-dir'],
+  [['start', '--nonsense'], 'glasspost start --help lists every flag'],
+  [['start', '--host', '0.0.0.0'], '--host: whoever reaches 0.0.0.0 could send and receive'],
+  [['start', '--config', '/no/such/file'], '--config /no/such/file: it cannot be read'],
   [['strat'], 'Did you mean start?'],
   [['explain', 'NO_SUCH_CODE'], 'TOPIC_NOT_FOUND'],
 ] satisfies [string[], string][]) {
@@ -138,6 +140,23 @@ for (const [flags, teaches] of [
     assert.not.match(stderr, /\n\s+at /, 'no stack')
   })
 }
+
+Cli('prints the effective settings and where each comes from', async ({ folder }) => {
+  const file = join(folder, 'glasspost.json')
+  const secret = 'a secret of many letters'
+  const settings = { brokerName: 'b', grpc: { port: 9_000 }, http: { adminToken: secret } }
+  await writeFile(file, JSON.stringify(settings, undefined, 2))
+  const flags = ['--config', file, '--grpc-port', '9001', '--auto-create-topics']
+  const { code, stdout } = await runCli('config', '--json', ...flags)
+  assert.is(code, 0)
+  const shown = JSON.parse(stdout) as Record<string, unknown>
+  assert.equal(shown['brokerName'], { value: 'b', source: `${file}:2` })
+  assert.equal(shown['grpc.port'], { value: 9_001, source: '--grpc-port' })
+  assert.equal(shown['topics.autoCreate'], { value: true, source: '--auto-create-topics' })
+  assert.equal(shown['disk.warnAtPercent'], { value: 75, source: 'default' })
+  assert.equal(shown['http.adminToken'], { value: '(hidden)', source: `${file}:7` })
+  assert.not.ok((await runCli('config', '--config', file)).stdout.includes(secret))
+})
 
 Cli('explains a code', async () => {
   const { code, stdout } = await runCli('explain', 'topic_not_found')

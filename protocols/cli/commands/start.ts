@@ -1,72 +1,65 @@
 import { resolve } from 'node:path'
-import { Command, Option } from 'commander'
-import { port } from '../arguments.ts'
+import { Command } from 'commander'
+import { brokerTuning } from '../../settings/broker-tuning.ts'
+import type { Settings } from '../../settings/schema.ts'
 import { fail } from '../failure.ts'
-import type { World } from '../world.ts'
-
-interface StartFlags {
-  readonly dataDir: string
-  readonly host: string
-  readonly grpcPort: number
-  readonly httpPort?: number
-  readonly brokerName: string
-  readonly advertisedAddress?: string
-  readonly autoCreateTopics: boolean
-  readonly json: boolean
-  readonly logLevel: string
-}
-
-const DRAIN_MS = 5_000
+import { settingsOf, withSettings } from '../settings-flags.ts'
+import type { RunningServer, ServerStart, World } from '../world.ts'
 
 /** `glasspost start` */
 export const startCommand = (world: World): Command =>
-  new Command('start')
-    .description('run a broker until it is stopped')
-    .option('--data-dir <dir>', 'where everything is kept; created when missing', 'glasspost-data')
-    .option('--host <address>', 'address to listen on', '127.0.0.1')
-    .option('--grpc-port <port>', 'port for RocketMQ 5 clients; 0 takes any free one', port, 8081)
-    .option('--http-port <port>', 'port for administration and metrics (default: 8082)', port)
-    .option('--broker-name <name>', 'the name that clients see', 'glasspost')
-    .option('--advertised-address <host:port>', 'where clients are sent (default: where they came)')
-    .option('--auto-create-topics', 'make unknown topics when a client asks for their route', false)
-    .option('--json', 'print one ready line as JSON on stdout', false)
-    .addOption(
-      new Option('--log-level <level>', 'what goes to stderr')
-        .choices(['silent', 'error', 'warn', 'info', 'debug'])
-        .default('warn'),
-    )
+  withSettings(
+    new Command('start')
+      .description('run a broker until it is stopped')
+      .option('--json', 'print one ready line as JSON on stdout', false),
+  )
     .addHelpText(
       'after',
-      '\nExample: glasspost start --data-dir /var/lib/glasspost --auto-create-topics',
+      '\nEvery setting can also be a line of the file or a variable: --grpc-port is' +
+        '\n{ "grpc": { "port": 8081 } } and GLASSPOST_GRPC_PORT. Flags win over variables, these' +
+        '\nover the file. `glasspost config` shows what results.' +
+        '\n\nExample: glasspost start --data-dir /var/lib/glasspost --auto-create-topics',
     )
-    .action((flags: StartFlags) => start(world, flags).catch(fail(world)))
+    .action((_, command: Command) => start(world, command).catch(fail(world)))
 
-const start = async (world: World, flags: StartFlags): Promise<void> => {
-  const dataDir = resolve(flags.dataDir)
-  const logger = world.createLogger(flags.logLevel)
-  const server = await world.startServer({ ...flags, dataDir, logger })
-  const { grpcAddress, httpAddress } = server
+const startOf = (world: World, settings: Settings): ServerStart => ({
+  dataDir: resolve(settings.dataDir),
+  host: settings.grpc.host,
+  grpcPort: settings.grpc.port,
+  httpHost: settings.http.host,
+  httpPort: settings.http.port,
+  ...(settings.http.adminToken === undefined ? {} : { httpToken: settings.http.adminToken }),
+  brokerName: settings.brokerName,
+  ...(settings.advertisedAddress === undefined
+    ? {}
+    : { advertisedAddress: settings.advertisedAddress }),
+  autoCreateTopics: settings.topics.autoCreate,
+  settings: brokerTuning(settings),
+  logger: world.createLogger(settings.log.level),
+})
+
+const start = async (world: World, command: Command): Promise<void> => {
+  const { settings } = await settingsOf(world, command)
+  const server = await world.startServer(startOf(world, settings))
+  const { drainMs } = settings.shutdown
   // Before the ready line: who reads it may stop the broker at once.
   world.onStop(() => {
-    server.close({ drainMs: DRAIN_MS }).then(() => world.exit(0), fail(world))
+    server.close({ drainMs }).then(() => world.exit(0), fail(world))
   })
-  const ready = { ready: true, grpc: grpcAddress, http: httpAddress }
-  if (flags.json) world.print(JSON.stringify(ready))
-  else for (const line of readyLines(world, { ...flags, ...ready, dataDir })) world.print(line)
+  const { grpcAddress: grpc, httpAddress: http } = server
+  if (command.opts()['json'] === true) world.print(JSON.stringify({ ready: true, grpc, http }))
+  else for (const line of readyLines(world, settings, server)) world.print(line)
 }
 
-interface Ready {
-  readonly dataDir: string
-  readonly grpc: string
-  readonly http: string
-  readonly autoCreateTopics: boolean
-}
-
-const readyLines = (world: World, { dataDir, grpc, http, autoCreateTopics }: Ready): string[] => [
-  `glasspost ${world.version} is ready on ${grpc} (RocketMQ 5 gRPC, plaintext)`,
-  `  data    ${dataDir}`,
-  `  admin   http://${http} (health, metrics, and what the other commands speak to)`,
-  `  topics  ${autoCreateTopics ? 'made when a client first asks for them' : 'must exist: glasspost topic create NAME, or start with --auto-create-topics'}`,
-  `  Send your first message: npm run first-message -- ${grpc}`,
-  `  or point any RocketMQ 5 client at ${grpc}, TLS off. Stop with Ctrl-C.`,
+const readyLines = (
+  world: World,
+  { dataDir, topics }: Settings,
+  { grpcAddress, httpAddress }: RunningServer,
+): string[] => [
+  `glasspost ${world.version} is ready on ${grpcAddress} (RocketMQ 5 gRPC, plaintext)`,
+  `  data    ${resolve(dataDir)}`,
+  `  admin   http://${httpAddress} (health, metrics, and what the other commands speak to)`,
+  `  topics  ${topics.autoCreate ? 'made when a client first asks for them' : 'must exist: glasspost topic create NAME, or start with --auto-create-topics'}`,
+  `  Send your first message: npm run first-message -- ${grpcAddress}`,
+  `  or point any RocketMQ 5 client at ${grpcAddress}, TLS off. Stop with Ctrl-C.`,
 ]

@@ -1,0 +1,25 @@
+import type { Settings } from './schema.ts'
+
+/** The settings of the broker itself, under the names that it has for them. */
+export const brokerTuning = (settings: Settings) => {
+  const { commitLog, disk, index, receive, topics, upkeep } = settings
+  const { backoffMsBase, backoffMsMax, ...log } = commitLog
+  return {
+    commitLog: { ...log, backoff: { msBase: backoffMsBase, msMax: backoffMsMax } },
+    receiver: { unackedMax: receive.unackedMax },
+    parking: { perKeyMax: receive.parkedPerKeyMax, totalMax: receive.parkedMax },
+    reclaim: { reclaimMs: upkeep.reclaimMs },
+    indexTimeoutMs: index.timeoutMs,
+    upkeepRestMs: upkeep.restMs,
+    checkpointBytes: index.checkpointBytes,
+    blockCacheBytes: index.blockCacheBytes,
+    sessionGraceMs: settings.sessions.graceMs,
+    topicsMax: topics.max,
+    groupsMax: settings.groups.max,
+    autoCreatedTopicsMax: topics.autoCreatedMax,
+    retention: { ageMs: topics.retentionMs, bytes: topics.retentionBytes },
+    disk,
+  }
+}
+
+export type BrokerTuning = ReturnType<typeof brokerTuning>
