@@ -153,8 +153,11 @@ const catalog = {
   },
   FILTER_ILLEGAL: {
     kind: 'invalid',
-    describe: (p: Reasoned) => `the filter expression is illegal: ${p.reason}`,
-    remedy: "Use '*' or tags joined by '||'.",
+    describe: (p: Reasoned & { position?: number }) =>
+      p.position === undefined
+        ? `the filter expression is illegal: ${p.reason}`
+        : `the filter expression is illegal at position ${p.position}: ${p.reason}`,
+    remedy: "Use '*', tags joined by '||', or an SQL92 expression on user properties.",
   },
   INVISIBLE_DURATION_ILLEGAL: {
     kind: 'invalid',

@@ -11,7 +11,8 @@ const folders = [
 
 const sourcesOf = async (folder: string): Promise<Source[]> => {
   const files = await readdir(folder, { recursive: true }).catch(() => [])
-  const paths = files.filter((file) => file.endsWith('.ts')).map((file) => join(folder, file))
+  const isOurs = (file: string) => file.endsWith('.ts') && !file.endsWith('.generated.ts')
+  const paths = files.filter(isOurs).map((file) => join(folder, file))
   return Promise.all(paths.map(async (path) => ({ path, text: await readFile(path, 'utf8') })))
 }
 

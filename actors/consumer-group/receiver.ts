@@ -269,7 +269,7 @@ export class Receiver {
     if (!filter.mayMatch(unit.tagsCode)) return 'skip'
     const message = reader.read(unit, found.loads)
     if (message === undefined) return 'load'
-    if (!filter.isAll && !filter.matches(message.system)) return 'skip'
+    if (!filter.isAll && !filter.matches(message.system, message.properties)) return 'skip'
     messages.set(offset, message)
     return 'take'
   }

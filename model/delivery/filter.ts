@@ -7,8 +7,8 @@ export interface Filter {
   readonly expression: string
   /** False means: certainly unwanted. Decided on the tag code alone, so collisions pass. */
   readonly mayMatch: (tagsCode: number) => boolean
-  /** The exact answer, on the message's own tag. */
-  readonly matches: (system: Uint8Array) => boolean
+  /** The exact answer, on the system and properties blocks of the message itself. */
+  readonly matches: (system: Uint8Array, properties: Uint8Array) => boolean
   readonly isAll: boolean
 }
 

@@ -55,3 +55,40 @@ export const decodeProperties = (bytes: Uint8Array): Record<string, string> => {
   }
   return Object.fromEntries(entries)
 }
+
+const EMPTY = new Uint8Array(0)
+
+/**
+ * The values of the properties with these keys, each in the place of its key, without decoding
+ * the others; what is missing leaves its place as it was.
+ */
+export const readProperties = (
+  bytes: Uint8Array,
+  keys: readonly Buffer[],
+  into: (string | undefined)[],
+): void => {
+  const cursor = new Cursor(bytes)
+  while (!cursor.done) {
+    const tag = cursor.varint()
+    if (tag !== ENTRY_TAG) cursor.skip(tag & 7)
+    else readWanted(cursor.take(cursor.varint()), keys, into)
+  }
+}
+
+const readWanted = (
+  entry: Uint8Array,
+  keys: readonly Buffer[],
+  into: (string | undefined)[],
+): void => {
+  let key: Uint8Array = EMPTY
+  let value: Uint8Array = EMPTY
+  const cursor = new Cursor(entry)
+  while (!cursor.done) {
+    const tag = cursor.varint()
+    if (tag === 10) key = cursor.take(cursor.varint())
+    else if (tag === 18) value = cursor.take(cursor.varint())
+    else cursor.skip(tag & 7)
+  }
+  const place = keys.findIndex((wanted) => wanted.length === key.length && wanted.equals(key))
+  if (place >= 0) into[place] = textOf(value)
+}

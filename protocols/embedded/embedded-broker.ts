@@ -1,4 +1,4 @@
-import { tagFilter } from '../../model/delivery/filter.ts'
+import { Filters } from '../../model/delivery/filters.ts'
 import { checkInvisibleMs, deliveryLimits } from '../../model/delivery/limits.ts'
 import type { ReceiptHandle } from '../../model/delivery/receipt-handle.ts'
 import { encodeDraft, type MessageDraft } from '../../model/message/encode.ts'
@@ -21,8 +21,11 @@ export interface ReceiveOptions {
   readonly topic: string
   /** Created when it does not exist. A new group begins with the oldest message still kept. */
   readonly group: string
-  /** `*` (default) for all, or tags joined by `||`. */
-  readonly filter?: string
+  /**
+   * `*` (default) for all, tags joined by `||`, or SQL92 on properties: `{ sql: 'price > 5' }`.
+   * `FILTER_ILLEGAL` says at which position an expression is wrong.
+   */
+  readonly filter?: string | { readonly sql: string }
   /** 1 to 32; default 32. */
   readonly batchMax?: number
   /** How long the messages stay invisible to others: 1 ms to 12 h; default 60 s. */
@@ -51,6 +54,7 @@ export interface EmbeddedParts {
 export class EmbeddedBroker {
   readonly #parts: EmbeddedParts
   readonly #nextId: () => string
+  readonly #filters = new Filters()
   #closing: Promise<void> | undefined
 
   constructor(parts: EmbeddedParts) {
@@ -94,7 +98,8 @@ export class EmbeddedBroker {
     const { deliveries } = await this.#parts.broker.receive({
       topic: options.topic,
       group: options.group,
-      filter: tagFilter(filter),
+      filter:
+        typeof filter === 'string' ? this.#filters.byTags(filter) : this.#filters.bySql(filter.sql),
       batchMax,
       invisibleMs,
       waitMs,

@@ -1,3 +1,4 @@
+import type { Filters } from '../../model/delivery/filters.ts'
 import type { Broker, Clock, Logger } from '../../model/ports.ts'
 import type { KnownClients } from './clients.ts'
 import type { Address } from './wire/common.ts'
@@ -30,6 +31,8 @@ export interface Door {
   readonly clock: Clock
   readonly logger: Logger
   readonly clients: KnownClients
+  /** Compiled once, whichever client asks. */
+  readonly filters: Filters
   readonly brokerName: string
   readonly advertised: Address | undefined
   /** The `store_host` of delivered messages. */

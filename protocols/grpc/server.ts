@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server as NetServer, type Socket } from 'node:net'
 import { type ConnectionInjector, Server, ServerCredentials } from '@grpc/grpc-js'
+import { Filters } from '../../model/delivery/filters.ts'
 import { BrokerError } from '../../model/errors.ts'
 import type { Broker, Clock, Logger, Random } from '../../model/ports.ts'
 import { Calls } from './calls.ts'
@@ -90,6 +91,7 @@ export const openGrpcDoor = async (
     clock,
     logger,
     clients,
+    filters: new Filters(),
     brokerName,
     advertised,
     storeHost,

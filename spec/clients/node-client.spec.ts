@@ -1,7 +1,8 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type GlasspostServer, startServer } from '../../index.ts'
-import { ConsumeResult } from '../protocols/grpc/support/official-client.ts'
+import { definition } from '../protocols/grpc/support/official.ts'
+import { ConsumeResult, FilterExpression } from '../protocols/grpc/support/official-client.ts'
 import {
   leaveClientsBehind,
   startConsumer,
@@ -102,6 +103,45 @@ serving(
     await Promise.all([producer.shutdown(), consumer.shutdown()])
   },
 )
+
+const { SQL } = definition.FilterType
+
+serving(
+  'matches SQL92 on properties, and what does not match moves the floor',
+  async (server, at) => {
+    const producer = await startProducer(at, { topics: ['priced'] })
+    for (const [price, colour] of ['5 red', '12.5 red', 'cheap red', '30 blue'].map((each) =>
+      each.split(' '),
+    ))
+      await producer.send({
+        topic: 'priced',
+        body: Buffer.from(`${price}`),
+        properties: new Map(Object.entries({ price, colour } as Record<string, string>)),
+      })
+    const expression = new FilterExpression("price > 5 AND colour = 'red'", SQL)
+    const consumer = await startConsumer(at, { topic: 'priced', expression })
+    const [message] = await consumer.receive(8, 10_000)
+    assert.ok(message)
+    assert.is(textOf(message), '12.5')
+    await consumer.ack(message)
+    assert.is((await consumer.receive(8, 10_000)).length, 0)
+    const { progress } = server.broker.groups.describe('group')
+    assert.is(
+      progress.reduce((sum, { lag }) => sum + lag, 0),
+      0,
+    )
+    await Promise.all([producer.shutdown(), consumer.shutdown()])
+  },
+)
+
+serving('fails to start a consumer with an illegal filter, and says where', async (_, at) => {
+  const producer = await startProducer(at, { topics: ['wrong'] })
+  await startConsumer(at, { topic: 'wrong', expression: new FilterExpression('a >', SQL) }).then(
+    () => assert.unreachable('it started'),
+    (error: Error) => assert.match(error.message, /40010.*position 4|position 4/),
+  )
+  await producer.shutdown()
+})
 
 serving(
   'redelivers what was given back, and refuses the handle that was replaced',

@@ -101,11 +101,12 @@ const many = (count: number): Record<string, string> =>
 Message('tag filters are exact where tag codes collide', () => {
   assert.is(javaHash('Aa'), javaHash('BB'))
   const filter = tagFilter(' Aa || cc ')
+  const nothing = Buffer.alloc(0)
   const blockOf = (tag: string) => encodeDraft({ body: 'x', tag }, draftContext).system
   assert.ok(filter.mayMatch(javaHash('BB')))
-  assert.ok(filter.matches(blockOf('Aa')))
-  assert.not(filter.matches(blockOf('BB')))
-  assert.ok(filter.matches(blockOf('cc')))
+  assert.ok(filter.matches(blockOf('Aa'), nothing))
+  assert.not(filter.matches(blockOf('BB'), nothing))
+  assert.ok(filter.matches(blockOf('cc'), nothing))
   assert.not(filter.mayMatch(javaHash('dd')))
   for (const all of ['', '*', '  ']) assert.ok(tagFilter(all).isAll)
   assert.throws(() => tagFilter('||'))

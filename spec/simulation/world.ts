@@ -1,6 +1,7 @@
 import * as assert from 'uvu/assert'
 import { audit } from '../../actors/audit/audit.ts'
 import { tagFilter } from '../../model/delivery/filter.ts'
+import { sqlFilter } from '../../model/delivery/sql92/sql-filter.ts'
 import type { ReceiptHandle } from '../../model/delivery/receipt-handle.ts'
 import { isBrokerError } from '../../model/errors.ts'
 import { encodeDraft } from '../../model/message/encode.ts'
@@ -356,7 +357,7 @@ export class World {
     const { batchMax, waitMs, invisibleMs, isRenewed = false } = command
     const topic = nameOf(topicNames, command.topic)
     const name = nameOf(groupNames, command.group)
-    const filter = tagFilter(name === 'green' ? 'green' : '*')
+    const filter = this.#filterOf(name)
     if (isRenewed) this.#link ??= this.#broker.sessions.open(CLIENT, 'consumer')
     const receiving = this.#begin(topic, name, waitMs)
     const request = { group: name, topic, filter, batchMax, invisibleMs, waitMs }
@@ -365,6 +366,12 @@ export class World {
       ok: (result) => this.#received(receiving, { name, isRenewed, invisibleMs, batchMax, result }),
       any: () => this.#answered(receiving),
     })
+  }
+
+  /** The same messages, asked for in one language and in the other. */
+  #filterOf(group: string) {
+    if (group !== 'green') return tagFilter('*')
+    return this.#receiving.size % 2 ? tagFilter('green') : sqlFilter("TAGS = 'green'")
   }
 
   #received(
@@ -411,7 +418,7 @@ export class World {
     const name = nameOf(groupNames, command.group)
     const abort = new AbortController()
     const receiving = this.#begin(topic, name, 5_000)
-    const filter = tagFilter(name === 'green' ? 'green' : '*')
+    const filter = this.#filterOf(name)
     const request = { group: name, topic, filter, batchMax: 4, invisibleMs: 10_000 }
     const result = this.#broker.receive({ ...request, waitMs: 5_000, signal: abort.signal })
     if (receiving.topicId !== undefined) this.consumed.answerLost(name, receiving.topicId)

@@ -1,4 +1,5 @@
 import {
+  type FilterExpression,
   Producer,
   PushConsumer,
   quiet,
@@ -10,7 +11,8 @@ type Listener = ConstructorParameters<typeof PushConsumer>[0]['messageListener']
 export interface Subscription {
   readonly topic: string
   readonly group?: string
-  readonly expression?: string
+  /** Tags, or SQL92. */
+  readonly expression?: string | FilterExpression
 }
 
 /** The official Node client, started. Its own retries are off unless asked for. */

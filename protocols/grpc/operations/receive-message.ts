@@ -1,13 +1,13 @@
 import { checkGroupName, checkTopicName } from '../../../model/addressing/names.ts'
-import { type Filter, tagFilter } from '../../../model/delivery/filter.ts'
 import { checkInvisibleMs, deliveryLimits } from '../../../model/delivery/limits.ts'
 import { BrokerError } from '../../../model/errors.ts'
 import type { Delivery, ReceiveRequest } from '../../../model/ports.ts'
 import type { CallContext } from '../context.ts'
 import { codes, OK, statusOf } from '../status.ts'
-import { filterTypes, nameOf, type Status } from '../wire/common.ts'
+import { nameOf, type Status } from '../wire/common.ts'
 import { deliveryHeads, encodeDelivery } from '../wire/delivered-message.ts'
 import { type ReceiveMessageRequest, receiveMessageResponse } from '../wire/deliveries.ts'
+import { filterOf } from './filters.ts'
 
 /** What a receive answers, in this order; and how to take it back when it could not be sent. */
 export interface ReceiveReply {
@@ -39,19 +39,6 @@ export const pollMsOf = (about: {
   return Math.min(pollMs, remainingMs - RESERVE_MS)
 }
 
-const filterOf = (expression: ReceiveMessageRequest['filter']): Filter => {
-  const refuse = (reason: string) => new BrokerError('FILTER_ILLEGAL', { reason })
-  switch (expression?.type ?? filterTypes.tag) {
-    case filterTypes.unspecified:
-    case filterTypes.tag:
-      return tagFilter(expression?.expression ?? '')
-    case filterTypes.sql:
-      throw refuse('SQL92 filters are not supported by this version')
-    default:
-      throw refuse(`its type ${expression?.type} is unknown`)
-  }
-}
-
 const invisibleMsOf = ({ autoRenew, invisibleMs = 0 }: ReceiveMessageRequest): number => {
   if (autoRenew) return deliveryLimits.autoRenewInvisibleMs
   checkInvisibleMs(invisibleMs, deliveryLimits.receiveInvisibleMsMin)
@@ -70,7 +57,7 @@ const requestOf = (context: CallContext, asked: ReceiveMessageRequest): ReceiveR
   return {
     group: checkGroupName(nameOf(asked.group)),
     topic: checkTopicName(nameOf(asked.messageQueue?.topic)),
-    filter: filterOf(asked.filter),
+    filter: filterOf(door, asked.filter),
     batchMax: Math.min(deliveryLimits.batchMax, Math.max(1, asked.batchSize)),
     invisibleMs: invisibleMsOf(asked),
     waitMs,

@@ -10,6 +10,7 @@ import { decoded } from '../wire/primitives.ts'
 import type { ValueOf } from '../wire/fields.ts'
 import { languages, type Settings, telemetryCommand } from '../wire/telemetry.ts'
 import { checkSettings, mergedSettings, topicsOf } from './client-settings.ts'
+import { checkFilters } from './filters.ts'
 
 /** Where commands to the client go; ending it always means gRPC OK. */
 export interface TelemetryOutlet {
@@ -96,7 +97,9 @@ export class TelemetryStream {
 
   #accept(settings: Settings): void {
     const { door, clientId } = this.#context
-    this.#join(checkSettings(settings))
+    const role = checkSettings(settings)
+    checkFilters(door, settings)
+    this.#join(role)
     const isFirst = this.#known === undefined
     this.#known = { requestTimeoutMs: settings.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT }
     door.clients.remember(clientId, this.#known)

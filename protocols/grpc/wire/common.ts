@@ -56,6 +56,7 @@ export const filterExpression = message<{ type: number; expression: string }>({
   type: integerField(1),
   expression: textField(2),
 })
+export type FilterExpression = ValueOf<typeof filterExpression>
 
 export const filterTypes = { unspecified: 0, tag: 1, sql: 2 } as const
 

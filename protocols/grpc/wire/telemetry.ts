@@ -2,6 +2,7 @@ import { recoverOrphanedTransaction } from './checked-message.ts'
 import {
   type Endpoints,
   endpoints,
+  type FilterExpression,
   filterExpression,
   milliseconds,
   type Resource,
@@ -62,8 +63,6 @@ const publishing = message<{
   maxBodySize: integerField(2),
   validateMessageType: boolField(3),
 })
-
-type FilterExpression = ValueOf<typeof filterExpression>
 
 // message SubscriptionEntry { Resource topic = 1; FilterExpression expression = 2; }
 const subscriptionEntry = message<{

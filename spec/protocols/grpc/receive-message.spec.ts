@@ -74,12 +74,28 @@ Receive('passes exactly the tags that were asked for', async () => {
 Receive('refuses filters that it cannot apply', async () => {
   const { call } = aWorld()
   const { SQL } = definition.FilterType
-  const sql = await receive(call(), receiveRequest('orders', { type: SQL, expression: 'a > 1' }))
+  const wrong = receiveRequest('orders', { type: SQL, expression: 'a > 1 AND' })
+  const sql = await receive(call(), wrong)
   assert.is(sql.code, 40010)
-  assert.match(sql.text, 'SQL92 filters are not supported by this version')
+  assert.match(sql.text, /at position 10: Expected .* but end of input found/)
+  const empty = await receive(call(), receiveRequest('orders', { type: SQL, expression: '' }))
+  assert.is(empty.code, 40010)
   const strange = receiveRequest('orders', { type: 7 })
   assert.is((await receive(call(), strange)).code, 40010)
   assert.is((await receive(call(), receiveRequest('orders', { expression: '||' }))).code, 40010)
+})
+
+Receive('matches SQL92 on properties, and says when none matched', async () => {
+  const { call, send, clock } = aWorld()
+  await send('a', 'b')
+  const { SQL } = definition.FilterType
+  const tags = async (expression: string, group: string) => {
+    const request = receiveRequest('orders', { type: SQL, expression, group })
+    const { messages, text } = await clock.until(receive(call(), request))
+    return messages.map((message) => message.getSystemProperties()?.getTag()).concat(text)
+  }
+  assert.equal(await tags("TAGS = 'b' AND missing is null", 'g1'), ['b', 'OK'])
+  assert.equal(await tags("missing <> 'x'", 'g2'), ['no match message'])
 })
 
 Receive('takes a filter of type 0 for tags, as Go sends it', async () => {

@@ -58,6 +58,25 @@ Telemetry('gives a producer what it needs: OK, an exponential backoff, a body si
   assert.equal(settings?.getMetric()?.toObject(), { on: false, endpoints: undefined })
 })
 
+Telemetry('refuses a subscription whose filter is illegal, with its position', () => {
+  const subscribing = (type: (typeof definition.FilterType)['SQL' | 'TAG'], expression: string) => {
+    const { tell, last, ends } = aStream(aDoor())
+    const settings = consumerSettings('group', ['orders'])
+    const filter = new definition.FilterExpression().setType(type).setExpression(expression)
+    settings.getSubscription()?.getSubscriptionsList()[0]?.setExpression(filter)
+    tell(settings)
+    return { ...last()?.getStatus()?.toObject(), ends: ends() }
+  }
+  const { SQL, TAG } = definition.FilterType
+  const told = subscribing(SQL, "colour = 'red' OR price >")
+  assert.is(told.code, 40010)
+  assert.match(told.message ?? '', /at position 26/)
+  assert.is(told.ends, 1)
+  assert.is(subscribing(TAG, '||').code, 40010)
+  assert.is(subscribing(SQL, "colour = 'red' OR price > 5").code, 20000)
+  assert.is(subscribing(TAG, '').code, 20000)
+})
+
 Telemetry('echoes the rest', () => {
   const { tell, last } = aStream(aDoor())
   const asked = producerSettings(['orders'])

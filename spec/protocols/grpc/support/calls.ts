@@ -1,3 +1,4 @@
+import { Filters } from '../../../../model/delivery/filters.ts'
 import type { Clock, Logger } from '../../../../model/ports.ts'
 import { KnownClients } from '../../../../protocols/grpc/clients.ts'
 import type { CallContext, Door } from '../../../../protocols/grpc/context.ts'
@@ -36,6 +37,7 @@ export const aDoor = ({ autoCreate = false } = {}) => {
     clock,
     logger,
     clients: new KnownClients(),
+    filters: new Filters(),
     brokerName: 'glasspost',
     advertised: undefined,
     storeHost: '127.0.0.1:8081',

@@ -253,7 +253,7 @@ export class FakeBroker implements Broker {
         isDone: false,
       }
       if (lease.isDone || lease.untilMs > nowMs || deliveries.length >= batchMax) continue
-      if (!filter.matches(message.system)) {
+      if (!filter.matches(message.system, message.properties)) {
         filteredOut = true
         continue
       }

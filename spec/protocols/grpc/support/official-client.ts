@@ -3,6 +3,7 @@ import eggLogger from 'egg-logger'
 
 export {
   ConsumeResult,
+  FilterExpression,
   type MessageView,
   Producer,
   PushConsumer,
