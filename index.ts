@@ -12,6 +12,7 @@ import { EmbeddedBroker } from './protocols/embedded/embedded-broker.ts'
 import { openGrpcDoor } from './protocols/grpc/server.ts'
 import { openHttpDoor } from './protocols/http/server.ts'
 import { PrometheusMetrics } from './protocols/metrics/prometheus.ts'
+import { ManualClock, momentMs } from './protocols/system/manual-clock.ts'
 import { clockOf } from './protocols/system/system-clock.ts'
 import { LevelPlace } from './storage/level/level-place.ts'
 import { MemoryPlace } from './storage/memory/memory-place.ts'
@@ -29,6 +30,20 @@ export {
   isBrokerError,
 } from './model/errors.ts'
 export type { MessageDraft } from './model/message/encode.ts'
+export type { Span } from './model/timer/span.ts'
+export type {
+  PendingTimer,
+  RecallOutcome,
+  RecallResult,
+  TimerPage,
+  TimerQuery,
+  Timers,
+} from './model/timer/timers.ts'
+export type {
+  PendingTransaction,
+  TransactionChecker,
+  Transactions,
+} from './model/transaction/transactions.ts'
 export type {
   MessageQuery,
   Messages,
@@ -54,7 +69,19 @@ export type {
   TopicSummary,
 } from './model/ports.ts'
 export type { ConsumeOptions } from './protocols/embedded/consume.ts'
-export type { EmbeddedBroker, ReceiveOptions } from './protocols/embedded/embedded-broker.ts'
+export type {
+  EmbeddedBroker,
+  ReceiveOptions,
+  TestClock,
+} from './protocols/embedded/embedded-broker.ts'
+export type { ReadableMessage } from './protocols/embedded/readable-message.ts'
+export type {
+  CheckTransaction,
+  Transaction,
+  TransactionAnswer,
+  TransactionOptions,
+  TransactionState,
+} from './protocols/embedded/transaction.ts'
 export type { ReceivedMessage } from './protocols/embedded/received-message.ts'
 
 export const VERSION = '0.1.0'
@@ -64,6 +91,11 @@ export interface BrokerOptions {
   readonly dataDir?: string
   /** Says so aloud that nothing is kept. Excludes `dataDir`. */
   readonly memory?: true
+  /**
+   * `manual`: time stands still until `broker.clock.advance('3 days')`, so that a test can see
+   * what is scheduled happen. Begins now, or at `startAt`. Only with `memory: true`.
+   */
+  readonly clock?: 'manual' | { readonly startAt: Date | number | string }
   readonly autoCreateTopics?: boolean
   /** Quiet unless given. */
   readonly logger?: Logger
@@ -98,18 +130,22 @@ export const createBroker = async (options: BrokerOptions): Promise<EmbeddedBrok
 
 /** The broker as a program sees it, and as an operator does. */
 const openBroker = async (options: BrokerOptions) => {
-  const clock = systemClock
+  const testClock = testClockOf(options)
+  const clock = testClock ?? systemClock
   const random = systemRandom
   const { logger = quiet, inspect, autoCreateTopics = false } = options
   const place = await openPlace(options)
-  const settings = brokerSettingsOf({ ...options.settings, autoCreateTopics })
+  const defaults = testClock ? testDefaults : {}
+  const settings = brokerSettingsOf({ ...defaults, ...options.settings, autoCreateTopics })
   try {
     const broker = await CoreBroker.open({ clock, logger, place, inspect }, settings)
     const metrics = new PrometheusMetrics(new BrokerMetrics(broker))
     const embedded = new EmbeddedBroker({
       broker,
       clock,
+      testClock,
       random,
+      logger,
       host: hostname(),
       audit: () => audit(broker, metrics, settings.reclaim.reclaimMs),
       metrics: () => metrics.scrape(),
@@ -131,7 +167,21 @@ const openBroker = async (options: BrokerOptions) => {
   }
 }
 
-export interface ServerOptions extends BrokerOptions {
+/** Housekeeping that a span of days runs through in no time. */
+const testDefaults = { upkeepRestMs: 3_600_000 }
+
+const testClockOf = ({ clock, memory }: BrokerOptions): ManualClock | undefined => {
+  if (clock === undefined) return undefined
+  if (memory !== true)
+    throw new BrokerError('SETTINGS_ILLEGAL', {
+      name: 'clock',
+      reason: 'only a broker with memory: true can stand still',
+    })
+  const wallMs = clock === 'manual' ? Date.now() : momentMs(clock.startAt)
+  return new ManualClock({ wallMs, setSoon: setImmediate })
+}
+
+export interface ServerOptions extends Omit<BrokerOptions, 'clock'> {
   /** Default 127.0.0.1: reachable from this machine only. */
   readonly host?: string
   /** Default 8081; 0 takes any free port. */
@@ -142,6 +192,8 @@ export interface ServerOptions extends BrokerOptions {
   readonly httpHost?: string
   /** What HTTP requests must bear; without one, whoever reaches the port may do everything. */
   readonly httpToken?: string
+  /** How far ahead gRPC clients may schedule, in ms; default 24 h, as the reference's proxy has. */
+  readonly deliverAheadMsMax?: number
   /** What clients see as the broker's name; default `glasspost`. */
   readonly brokerName?: string
   /** `host:port` that clients are sent to; default is the address they came by. */
@@ -164,7 +216,8 @@ const DRAIN_MS = 5_000
 /** A broker with its doors open: what `glasspost start` runs. */
 export const startServer = async (options: ServerOptions): Promise<GlasspostServer> => {
   const { logger = quiet, host = '127.0.0.1', brokerName = 'glasspost' } = options
-  const { grpcPort = 8081, httpHost = '127.0.0.1', httpToken, advertisedAddress } = options
+  const { grpcPort = 8081, httpHost = '127.0.0.1', httpToken } = options
+  const { advertisedAddress, deliverAheadMsMax } = options
   const { httpPort = grpcPort === 0 ? 0 : 8082 } = options
   const { embedded: broker, admin } = await openBroker(options)
   const open: { close(options: { readonly drainMs: number }): Promise<void> }[] = []
@@ -190,6 +243,7 @@ export const startServer = async (options: ServerOptions): Promise<GlasspostServ
       openGrpcDoor(broker.port, components, {
         ...{ host, port: grpcPort, brokerName },
         ...(advertisedAddress ? { advertisedAddress } : {}),
+        ...(deliverAheadMsMax ? { deliverAheadMsMax } : {}),
       }),
     )
     const http = await opening(

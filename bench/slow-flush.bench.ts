@@ -58,6 +58,7 @@ const openSlow = async (
     broker: core,
     clock: systemClock,
     random: systemRandom,
+    logger,
     host: 'bench',
     audit: unused,
     metrics: unused,

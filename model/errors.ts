@@ -125,6 +125,11 @@ const catalog = {
     describe: (p: Reasoned) => `the delivery time is illegal: ${p.reason}`,
     remedy: 'Choose an earlier delivery time.',
   },
+  DURATION_ILLEGAL: {
+    kind: 'invalid',
+    describe: (p: { text: string }) => `'${p.text}' is not a duration to wait for`,
+    remedy: "Give milliseconds as a number, or a text such as '10 minutes', '1h 30m' or '3 days'.",
+  },
   TIMER_NOT_FOUND: {
     kind: 'notFound',
     describe: (p: { timerId: string }) => `timer ${p.timerId} is not pending`,

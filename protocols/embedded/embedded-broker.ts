@@ -1,7 +1,8 @@
 import { Filters } from '../../model/delivery/filters.ts'
 import { checkInvisibleMs, deliveryLimits } from '../../model/delivery/limits.ts'
 import type { ReceiptHandle } from '../../model/delivery/receipt-handle.ts'
-import { encodeDraft, type MessageDraft } from '../../model/message/encode.ts'
+import { BrokerError } from '../../model/errors.ts'
+import { type DraftContext, encodeDraft, type MessageDraft } from '../../model/message/encode.ts'
 import { createMessageIds } from '../../model/message/message-id.ts'
 import type { Messages } from '../../model/message/trace.ts'
 import type {
@@ -10,12 +11,22 @@ import type {
   Clock,
   Delivery,
   Groups,
+  Logger,
   Random,
   SendReceipt,
   Topics,
 } from '../../model/ports.ts'
+import type { Span } from '../../model/timer/span.ts'
+import type { Timers } from '../../model/timer/timers.ts'
+import type { TransactionCheck, Transactions } from '../../model/transaction/transactions.ts'
 import { type ConsumeOptions, consume } from './consume.ts'
 import { ReceivedMessage } from './received-message.ts'
+import {
+  answerCheck,
+  type CheckTransaction,
+  Transaction,
+  type TransactionOptions,
+} from './transaction.ts'
 
 export interface ReceiveOptions {
   readonly topic: string
@@ -35,10 +46,25 @@ export interface ReceiveOptions {
   readonly signal?: AbortSignal
 }
 
+/** Time in the hands of a test. */
+export interface TestClock {
+  wallMs(): number
+  /**
+   * Lets a span pass, such as `'3 days'` or a number of ms: what falls due on the way happens in
+   * order, at its own time. Resolves when it has happened and whoever waits has seen it.
+   */
+  advance(span: Span): Promise<void>
+  /** As `advance`, to a moment of the wall clock. Throws `DURATION_ILLEGAL` for one that is past. */
+  advanceTo(moment: Date | number | string): Promise<void>
+}
+
 export interface EmbeddedParts {
   readonly broker: Broker & { close(): Promise<void> }
   readonly clock: Clock
   readonly random: Random
+  /** Undefined where time is the system's. */
+  readonly testClock?: TestClock | undefined
+  readonly logger: Logger
   readonly host: string
   readonly audit: () => Promise<AuditReport>
   /** The text of `/metrics`. */
@@ -75,19 +101,55 @@ export class EmbeddedBroker {
     return this.#parts.broker.messages
   }
 
-  /** Stores a message. Resolves when it is synced to disk; throws without storing anything. */
+  /** Messages that wait for their delivery time: list, recall, reschedule, fire, cancel. */
+  get timers(): Timers {
+    return this.#parts.broker.timers
+  }
+
+  /** Half messages that wait for the decision of their producer. */
+  get transactions(): Transactions {
+    return this.#parts.broker.transactions
+  }
+
+  /** Time, where it stands still until told to go on: `memory: true` with `clock: 'manual'`. */
+  get clock(): TestClock {
+    const { testClock } = this.#parts
+    if (testClock) return testClock
+    const reason = "this broker runs on real time; open it with memory: true and clock: 'manual'"
+    throw new BrokerError('SETTINGS_ILLEGAL', { name: 'clock', reason })
+  }
+
+  /**
+   * Stores a message. Resolves when it is synced to disk; throws without storing anything. With
+   * `deliverAtMs`, `delayMs` or `delayLevel` it is in its topic, of type DELAY or MIXED, only
+   * then; the receipt's `recallHandle` ends the wait: `timers.recall(topic, recallHandle)`.
+   */
   send(topic: string, draft: MessageDraft): Promise<SendReceipt> {
-    const { broker, clock, host } = this.#parts
-    try {
-      const message = encodeDraft(draft, {
-        messageId: draft.messageId ?? this.#nextId(),
-        bornAtMs: Math.floor(clock.wallMs()),
-        bornHost: host,
-      })
-      return broker.append(topic, message)
-    } catch (error) {
-      return Promise.reject(error)
-    }
+    return this.#append(topic, draft, {})
+  }
+
+  /**
+   * Stores a message that nobody sees until `commit()`, in a topic of type TRANSACTION or MIXED.
+   * Until it is resolved a checker is asked about it: first after `checkAfterMs`, then every 30 s,
+   * 15 times; then it is parked for `transactions.list` to show.
+   */
+  async transaction(
+    topic: string,
+    draft: MessageDraft,
+    { checkAfterMs, check }: TransactionOptions = {},
+  ): Promise<Transaction> {
+    const transaction = checkAfterMs === undefined ? {} : { checkAfterMs }
+    const { messageId, transactionId = '' } = await this.#append(topic, draft, { transaction })
+    const leave = check ? this.#offer(topic, check, transactionId) : () => {}
+    return new Transaction(this.transactions, { topic, transactionId, messageId }, leave)
+  }
+
+  /**
+   * Offers this program for questions about any transaction of a topic, also those of programs
+   * that have ended. Returns how to stop.
+   */
+  checkTransactions(topic: string, check: CheckTransaction): () => void {
+    return this.#offer(topic, check)
   }
 
   /** Takes up to `batchMax` messages; an empty array when there are none in time. */
@@ -160,6 +222,44 @@ export class EmbeddedBroker {
   async #close(): Promise<void> {
     await this.#parts.broker.close()
     for (const part of this.#parts.owned) await part.close()
+  }
+
+  #append(
+    topic: string,
+    draft: MessageDraft,
+    transaction: Pick<DraftContext, 'transaction'>,
+  ): Promise<SendReceipt> {
+    const { broker, clock, host } = this.#parts
+    try {
+      const message = encodeDraft(draft, {
+        messageId: draft.messageId ?? this.#nextId(),
+        bornAtMs: Math.floor(clock.wallMs()),
+        bornHost: host,
+        ...transaction,
+      })
+      return broker.append(topic, message)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** Of one transaction, until it is resolved; else of all of the topic. */
+  #offer(topic: string, check: CheckTransaction, transactionId?: string): () => void {
+    const { transactions } = this
+    const { logger } = this.#parts
+    const answer = async (asked: TransactionCheck): Promise<void> => {
+      const isResolved = await answerCheck(asked, check, { transactions, logger })
+      if (isResolved && transactionId !== undefined) leave()
+    }
+    const leave = transactions.register({
+      topics: new Set([topic]),
+      check: (asked) => {
+        if (transactionId !== undefined && asked.transactionId !== transactionId) return false
+        void answer(asked)
+        return true
+      },
+    })
+    return leave
   }
 
   #received(delivery: Delivery): ReceivedMessage {

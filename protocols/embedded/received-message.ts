@@ -1,9 +1,6 @@
 import type { ReceiptHandle } from '../../model/delivery/receipt-handle.ts'
-import type { StoredMessage, SystemFields } from '../../model/message/message.ts'
-import { decodeProperties } from '../../model/message/properties-block.ts'
-import { decodeSystem } from '../../model/message/system-block.ts'
 import type { Delivery, DeliveryCause } from '../../model/ports.ts'
-import { textOf } from '../../model/wire/text.ts'
+import { ReadableMessage } from './readable-message.ts'
 
 interface Acknowledger {
   ack(message: ReceivedMessage): Promise<void>
@@ -11,10 +8,10 @@ interface Acknowledger {
 }
 
 /** One delivery of a message. `body` shares the broker's memory: copy it before changing it. */
-export class ReceivedMessage {
-  readonly #message: StoredMessage
+export class ReceivedMessage extends ReadableMessage {
   readonly #owner: Acknowledger
-  #system: SystemFields | undefined
+  readonly queueId: number
+  readonly queueOffset: number
   /** The handle that counts; `extend` replaces it. */
   handle: ReceiptHandle
   /** 1 for the first delivery. */
@@ -23,62 +20,13 @@ export class ReceivedMessage {
   readonly cause: DeliveryCause
 
   constructor(delivery: Delivery, owner: Acknowledger) {
-    this.#message = delivery.message
+    super(delivery.message)
     this.#owner = owner
+    this.queueId = delivery.message.queueId
+    this.queueOffset = delivery.message.queueOffset
     this.handle = delivery.handle
     this.attempt = delivery.attempt
     this.cause = delivery.cause
-  }
-
-  get topic(): string {
-    return this.#message.topic
-  }
-
-  get queueId(): number {
-    return this.#message.queueId
-  }
-
-  get queueOffset(): number {
-    return this.#message.queueOffset
-  }
-
-  /** When the broker took it, wall clock. */
-  get storeAtMs(): number {
-    return this.#message.storeAtMs
-  }
-
-  get body(): Uint8Array {
-    return this.#message.body
-  }
-
-  /** The body as UTF-8 text. */
-  get text(): string {
-    return textOf(this.#message.body)
-  }
-
-  get messageId(): string {
-    return this.#fields.messageId
-  }
-
-  get tag(): string {
-    return this.#fields.tag
-  }
-
-  get keys(): readonly string[] {
-    return this.#fields.keys
-  }
-
-  get messageGroup(): string {
-    return this.#fields.messageGroup
-  }
-
-  /** Of a dead letter: where it came from. */
-  get origin(): { readonly topic: string; readonly messageId: string } | undefined {
-    return this.#fields.origin
-  }
-
-  get properties(): Record<string, string> {
-    return decodeProperties(this.#message.properties)
   }
 
   /** Ends this delivery for good. */
@@ -89,10 +37,5 @@ export class ReceivedMessage {
   /** Keeps the message from others for `invisibleMs` more, from now; 0 gives it back at once. */
   extend(invisibleMs: number): Promise<void> {
     return this.#owner.extend(this, invisibleMs)
-  }
-
-  get #fields(): SystemFields {
-    this.#system ??= decodeSystem(this.#message.system)
-    return this.#system
   }
 }
