@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-import { startServer, VERSION } from './index.ts'
+import { createInterface } from 'node:readline'
+import { buffer } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { VERSION } from './model/version.ts'
 import { createProgram } from './protocols/cli/program.ts'
 import type { World } from './protocols/cli/world.ts'
 import { createLogger } from './protocols/system/pino-logger.ts'
@@ -7,10 +10,14 @@ import { createLogger } from './protocols/system/pino-logger.ts'
 const world: World = {
   version: VERSION,
   environment: process.env,
-  startServer,
+  // Only who starts a broker waits until all of it is loaded.
+  startServer: async (options) => (await import('./index.ts')).startServer(options),
   createLogger,
   print: (line) => void process.stdout.write(`${line}\n`),
   complain: (line) => void process.stderr.write(`${line}\n`),
+  input: () => buffer(process.stdin),
+  inputLines: () => createInterface({ input: process.stdin }),
+  sleep: (ms) => sleep(ms),
   exit: (code) => process.exit(code),
   onStop: (stop) => {
     const first = (): void => {
@@ -20,5 +27,11 @@ const world: World = {
     process.once('SIGINT', first).once('SIGTERM', first)
   },
 }
+
+// Whoever read the output has seen enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(0)
+})
 
 createProgram(world).parse()

@@ -8,6 +8,7 @@ import { brokerSettingsOf, type SomeBrokerSettings } from './actors/broker/setti
 import type { AdminPort } from './model/admin.ts'
 import { BrokerError } from './model/errors.ts'
 import type { Clock, Logger, Random } from './model/ports.ts'
+import { VERSION } from './model/version.ts'
 import { EmbeddedBroker } from './protocols/embedded/embedded-broker.ts'
 import { openGrpcDoor } from './protocols/grpc/server.ts'
 import { openHttpDoor } from './protocols/http/server.ts'
@@ -84,7 +85,7 @@ export type {
 } from './protocols/embedded/transaction.ts'
 export type { ReceivedMessage } from './protocols/embedded/received-message.ts'
 
-export const VERSION = '0.1.0'
+export { VERSION }
 
 export interface BrokerOptions {
   /** Where to keep everything, created when missing. Without it the broker lives in memory only. */

@@ -35,6 +35,10 @@ export interface World {
   print(line: string): void
   /** One line on stderr. */
   complain(line: string): void
+  /** All of standard input. */
+  input(): Promise<Buffer>
+  inputLines(): AsyncIterable<string>
+  sleep(ms: number): Promise<void>
   exit(code: number): never
   /** Runs once, at the first SIGINT or SIGTERM; a second signal does not wait. */
   onStop(stop: () => void): void

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { z } from '@hono/zod-openapi'
 import { decodeProperties } from '../../model/message/properties-block.ts'
 import { decodeSystem } from '../../model/message/system-block.ts'
+import type { MessageView } from '../../model/message/trace.ts'
 import type { Delivery } from '../../model/ports.ts'
 
 /** A stored message in JSON. */
@@ -27,17 +28,26 @@ export const bodyJson = (body: Uint8Array): { body: string } | { bodyBase64: str
   return isUtf8(bytes) ? { body: bytes.toString() } : { bodyBase64: bytes.toString('base64') }
 }
 
-export const deliveredJson = ({ message, handle, attempt, cause }: Delivery) => {
-  const { topic, queueId, queueOffset, storeAtMs } = message
-  const { messageId, tag, keys, messageGroup, bornAtMs, bornHost } = decodeSystem(message.system)
+/** A message that was looked at. */
+export const viewJson = (view: MessageView) => {
+  const { topic, queueId, queueOffset, messageId, tag, keys, messageGroup } = view
+  const { properties, storeAtMs, bornAtMs, bornHost, body } = view
   return {
     ...{ topic, queueId, queueOffset, messageId },
     ...(tag === '' ? {} : { tag }),
     ...(keys.length === 0 ? {} : { keys: [...keys] }),
     ...(messageGroup === '' ? {} : { messageGroup }),
-    properties: decodeProperties(message.properties),
-    ...{ storeAtMs, bornAtMs, bornHost },
-    ...bodyJson(message.body),
-    ...{ attempt, cause, invisibleUntilMs: handle.invisibleUntilMs },
+    ...{ properties: { ...properties }, storeAtMs, bornAtMs, bornHost },
+    ...bodyJson(body),
   }
 }
+
+/** A message that was leased. */
+export const deliveredJson = ({ message, handle, attempt, cause }: Delivery) => ({
+  ...viewJson({
+    ...message,
+    ...decodeSystem(message.system),
+    properties: decodeProperties(message.properties),
+  }),
+  ...{ attempt, cause, invisibleUntilMs: handle.invisibleUntilMs },
+})

@@ -134,7 +134,7 @@ for (const [flags, teaches] of [
 ] satisfies [string[], string][]) {
   Cli(`teaches who says: glasspost ${flags.join(' ')}`, async () => {
     const { code, stdout, stderr } = await runCli(...flags)
-    assert.is(code, 1)
+    assert.is(code, 2)
     assert.is(stdout, '')
     assert.ok(stderr.includes(teaches), stderr)
     assert.not.match(stderr, /\n\s+at /, 'no stack')

@@ -1,10 +1,11 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { AdminPort } from '../../../model/admin.ts'
+import { QUEUES_MAX } from '../../../model/addressing/topic.ts'
 import { tagFilter } from '../../../model/delivery/filter.ts'
 import { deliveryLimits } from '../../../model/delivery/limits.ts'
-import { deliveredJson, messageFields } from '../message-json.ts'
+import { deliveredJson, messageFields, viewJson } from '../message-json.ts'
 import { createRouter, json, jsonBody, refusals } from '../router.ts'
-import { GroupPath, TopicPath, withoutGaps } from '../schemas.ts'
+import { countIn, GroupPath, TopicPath, withoutGaps } from '../schemas.ts'
 
 const tags = ['messages']
 const { batchMax, invisibleMsMax, autoRenewInvisibleMs, pollMsMax } = deliveryLimits
@@ -49,6 +50,21 @@ const ReceiveRequest = z
   })
   .openapi('ReceiveRequest')
 
+const PEEK_MAX = 1_000
+const OFFSET_MAX = Number.MAX_SAFE_INTEGER
+const QUEUE_MAX = QUEUES_MAX - 1
+
+const QueuePath = TopicPath.extend({
+  queueId: countIn(0, QUEUE_MAX).openapi({ param: { name: 'queueId', in: 'path' } }),
+})
+
+const PeekQuery = z.strictObject({
+  fromOffset: countIn(0, OFFSET_MAX).optional().openapi({ description: 'Default: the oldest.' }),
+  limit: countIn(1, PEEK_MAX, 32).optional(),
+})
+
+const View = z.object(messageFields).openapi('Message')
+
 const Delivery = z
   .object({
     ...messageFields,
@@ -79,6 +95,18 @@ const send = createRoute({
   summary: 'Send a message; answered when it is on disk',
   request: { params: TopicPath, body: jsonBody(Draft) },
   responses: { 201: json(Receipt, 'It is on disk.'), ...refusals },
+})
+
+const peek = createRoute({
+  method: 'get',
+  path: '/topics/{topic}/queues/{queueId}/messages',
+  tags,
+  summary: 'Look at stored messages from an offset on; nothing is leased, nothing moves',
+  request: { params: QueuePath, query: PeekQuery },
+  responses: {
+    200: json(z.object({ messages: z.array(View) }), 'None behind the end of the queue.'),
+    ...refusals,
+  },
 })
 
 const receive = createRoute({
@@ -130,6 +158,12 @@ export const messageRoutes = (
     const body = text ?? Buffer.from(bodyBase64 ?? '', 'base64')
     const receipt = await store(c.req.valid('param').topic, { ...withoutGaps(fields), body })
     return c.json(receipt, 201)
+  })
+  router.openapi(peek, async (c) => {
+    const { fromOffset = 0, limit } = c.req.valid('query')
+    const place = { ...c.req.valid('param'), fromOffset }
+    const views = await broker.messages.peek(limit === undefined ? place : { ...place, limit })
+    return c.json({ messages: views.map(viewJson) }, 200)
   })
   router.openapi(receive, async (c) => {
     const { filter = '*', ...asked } = c.req.valid('json')

@@ -59,6 +59,9 @@ Routes('messages: sent, received on lease, given back, acknowledged', async ({ a
   assert.is(sent.status, 201)
   assert.is(sent.json()['queueOffset'], 0)
   await call('POST /v1/topics/mail/messages', { bodyBase64: '/w==', properties: { a: 'b' } })
+  const peek = await call('GET /v1/topics/mail/queues/0/messages?fromOffset=1&limit=5')
+  const [seen] = (peek.json() as unknown as { messages: object[] }).messages
+  assert.equal({ bodyBase64: '/w==', properties: { a: 'b' }, queueOffset: 1, ...seen }, seen)
   const receive = async () => {
     const request = { topic: 'mail', batchMax: 32 }
     const answer = await call('POST /v1/groups/readers/receive', request)

@@ -1,0 +1,128 @@
+import type { ErrorKind } from '../../../model/errors.ts'
+
+/** What the broker said when it refused. */
+export class RefusedError extends Error {
+  readonly code: string
+  readonly remedy: string
+  readonly kind: ErrorKind
+
+  constructor(status: number, { code, message, remedy }: Refusal) {
+    super(message)
+    this.code = code
+    this.remedy = remedy
+    this.kind = kindOfStatus[status] ?? 'invalid'
+  }
+}
+
+/** Nobody answers, or somebody who is not a broker. */
+export class UnreachableError extends Error {
+  readonly code = 'UNREACHABLE'
+  readonly remedy: string
+
+  constructor(url: string, reason: string, options?: ErrorOptions) {
+    super(`no broker answers at ${url}: ${reason}`, options)
+    this.remedy = 'Start one with: glasspost start. Or name it with --url or GLASSPOST_URL.'
+  }
+}
+
+interface Refusal {
+  readonly code: string
+  readonly message: string
+  readonly remedy: string
+}
+
+const kindOfStatus: Readonly<Record<number, ErrorKind>> = {
+  401: 'denied',
+  404: 'notFound',
+  409: 'conflict',
+  429: 'throttled',
+  500: 'defect',
+  501: 'unsupported',
+  503: 'unavailable',
+  504: 'unavailable',
+}
+
+export interface AdminTarget {
+  readonly url: string
+  readonly token: string | undefined
+}
+
+export interface AdminClient {
+  readonly url: string
+  get<Body>(path: string, query?: Query): Promise<Body>
+  /** As `get`, also when the answer is a refusal with this status. */
+  getDespite<Body>(path: string, status: number): Promise<Body>
+  post<Body>(path: string, body: unknown, signal?: AbortSignal): Promise<Body>
+  patch<Body>(path: string, body: unknown): Promise<Body>
+  delete(path: string): Promise<void>
+}
+
+type Query = Readonly<Record<string, string | number | undefined>>
+
+interface Call {
+  readonly method: string
+  readonly path: string
+  readonly body?: unknown
+  readonly signal?: AbortSignal | undefined
+  readonly despite?: number
+}
+
+/** Speaks to the HTTP door of a broker. Throws `RefusedError` or `UnreachableError`. */
+export const createAdminClient = ({ url, token }: AdminTarget): AdminClient => {
+  const call = async <Body>({ method, path, body, signal, despite }: Call): Promise<Body> => {
+    const headers = {
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    }
+    const init = { method, headers, signal: signal ?? null }
+    const answer = await fetch(
+      `${url}${path}`,
+      body === undefined ? init : { ...init, body: JSON.stringify(body) },
+    ).catch((error: unknown) => {
+      if (signal?.aborted) throw error
+      throw new UnreachableError(url, reasonOf(error), { cause: error })
+    })
+    const text = await answer.text()
+    const parsed = text === '' ? {} : parse(text)
+    if (answer.ok || answer.status === despite) return parsed as Body
+    if (isRefusal(parsed)) throw new RefusedError(answer.status, parsed)
+    throw new UnreachableError(url, `something else answers there (status ${answer.status})`)
+  }
+  return {
+    url,
+    get: (path, query = {}) => call({ method: 'GET', path: `${path}${queryText(query)}` }),
+    getDespite: (path, despite) => call({ method: 'GET', path, despite }),
+    post: (path, body, signal) => call({ method: 'POST', path, body, signal }),
+    patch: (path, body) => call({ method: 'PATCH', path, body }),
+    delete: (path) => call({ method: 'DELETE', path }),
+  }
+}
+
+/** A path of the API; names in it may have any character. */
+export const path = (parts: TemplateStringsArray, ...names: readonly (string | number)[]): string =>
+  String.raw({ raw: parts }, ...names.map((name) => encodeURIComponent(name)))
+
+const queryText = (query: Query): string => {
+  const given = Object.entries(query).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`],
+  )
+  return given.length === 0 ? '' : `?${given.join('&')}`
+}
+
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+const isRefusal = (body: unknown): body is Refusal =>
+  typeof body === 'object' && body !== null && 'code' in body && 'remedy' in body
+
+/** The reason is in the cause of what `fetch` throws, or in one of several causes. */
+const reasonOf = (error: unknown): string => {
+  const { cause } = error as { cause?: unknown }
+  const [first] = cause instanceof AggregateError ? (cause.errors as unknown[]) : [cause]
+  return first instanceof Error ? first.message : String(error)
+}

@@ -1,0 +1,144 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { eventually } from '../support/waiting.ts'
+import { type BrokerProcess, run, runCli, startBroker } from './support/broker-process.ts'
+import { built, cli } from './support/built.ts'
+
+interface Context {
+  folder: string
+  broker: BrokerProcess
+  /** `glasspost --url …` with these arguments. */
+  glasspost: (...args: string[]) => ReturnType<typeof runCli>
+}
+
+const TAIL_MS_MAX = 10_000
+
+const Admin = suite<Context>('glasspost, the commands of an operator')
+
+Admin.before(async (context) => {
+  await built()
+  context.folder = await mkdtemp(join(tmpdir(), 'glasspost-admin-'))
+  context.broker = await startBroker({ dataDir: join(context.folder, 'data') })
+  context.glasspost = (...args) => runCli('--url', `http://${context.broker.http}`, ...args)
+})
+Admin.after(async ({ folder, broker }) => {
+  await broker.end('SIGTERM')
+  await rm(folder, { recursive: true, force: true })
+})
+
+Admin('topics: create, list, describe, update, delete', async ({ glasspost }) => {
+  const made = await glasspost('topic', 'create', 'orders', '--type', 'FIFO', '--queues', '4')
+  assert.equal(made, { code: 0, stdout: 'created FIFO topic orders with 4 queues\n', stderr: '' })
+  assert.is((await glasspost('topic', 'create', 'notes')).code, 0)
+  const list = await glasspost('topic', 'list')
+  assert.is(
+    list.stdout,
+    'NAME    TYPE    QUEUES  STATE\n' +
+      'notes   NORMAL       8  serving\n' +
+      'orders  FIFO         4  serving\n',
+  )
+  const json = await glasspost('topic', 'list', '--prefix', 'or', '--json')
+  const { topics } = JSON.parse(json.stdout) as { topics: { name: string; topicId: number }[] }
+  assert.equal(
+    topics.map(({ name }) => name),
+    ['orders'],
+  )
+  await glasspost('topic', 'update', 'orders', '--retention', '7d', '--retention-size', '10GiB')
+  assert.match(
+    (await glasspost('topic', 'describe', 'orders')).stdout,
+    'kept      7 d, at most 10 GiB',
+  )
+  assert.is((await glasspost('topic', 'delete', 'orders')).stdout, 'deleted topic orders\n')
+  assert.is((await glasspost('topic', 'describe', 'orders')).code, 4)
+})
+
+Admin('send, peek, receive, acknowledge', async ({ glasspost }) => {
+  await glasspost('topic', 'create', 'mail', '--queues', '1')
+  const flags = ['--tag', 'a', '--key', 'k', '--key', 'l', '--property', 'x=y=z']
+  const sent = await glasspost('send', 'mail', 'héllo', ...flags)
+  assert.match(sent.stdout, /^mail\/0@0 {2}[0-9A-F]{34}\n$/)
+  const { stdout } = await glasspost('peek', 'mail', '--json')
+  const seen = JSON.parse(stdout) as Record<string, unknown>
+  const expected = { queueOffset: 0, tag: 'a', keys: ['k', 'l'], properties: { x: 'y=z' } }
+  for (const [name, value] of Object.entries(expected)) assert.equal(seen[name], value, name)
+  assert.is(seen['body'], 'héllo')
+  const received = await glasspost('receive', 'mail', '--group', 'g', '--max', '5', '--json')
+  const { receiptHandle = '' } = JSON.parse(received.stdout) as { receiptHandle?: string }
+  const lag = async () => {
+    const group = await glasspost('group', 'describe', 'g', '--json')
+    return (JSON.parse(group.stdout) as { lag: number }).lag
+  }
+  assert.is(await lag(), 1, 'peeking moved nothing, receiving leases')
+  assert.is((await glasspost('ack', receiptHandle)).stdout, 'acknowledged 1\n')
+  assert.is(await lag(), 0)
+  await glasspost('send', 'mail', 'again')
+  assert.match(
+    (await glasspost('receive', 'mail', '--group', 'g', '--ack')).stdout,
+    /\n {2}again\n$/,
+  )
+  assert.is(await lag(), 0)
+  assert.is((await glasspost('group', 'delete', 'g')).code, 0)
+  assert.is((await glasspost('group', 'describe', 'g')).code, 4)
+})
+
+Admin('tail prints what comes, and never leases', async ({ glasspost, broker }) => {
+  await glasspost('topic', 'create', 'news')
+  await glasspost('send', 'news', 'before')
+  const flags = ['--limit', '3', '--last', '1', '--every', '50ms', '--json']
+  const url = ['--url', broker.http]
+  const tail = run([process.execPath, cli, ...url, 'tail', 'news', ...flags])
+  await eventually('it began', () => tail.stdout().includes('before'), TAIL_MS_MAX)
+  for (const body of ['one', 'two']) await glasspost('send', 'news', body)
+  assert.equal(await tail.exited, { code: 0, signal: null })
+  const bodies = tail
+    .stdout()
+    .trim()
+    .split('\n')
+    .map((line) => String(Object(JSON.parse(line)).body))
+  assert.equal(bodies, ['before', 'one', 'two'])
+})
+
+Admin('a body that a terminal would obey is shown, not sent', async ({ glasspost }) => {
+  await glasspost('topic', 'create', 'nasty')
+  await glasspost('send', 'nasty', '\x1b[2Jgone\nnext')
+  assert.match((await glasspost('peek', 'nasty')).stdout, /\n {2}\\x1b\[2Jgone\n {2}next\n$/)
+})
+
+Admin('status and audit say that all is well', async ({ glasspost }) => {
+  const status = await glasspost('status')
+  assert.is(status.code, 0)
+  assert.match(status.stdout, /^commit-log +writing\./m)
+  const audit = await glasspost('audit', '--json')
+  assert.is(audit.code, 0)
+  assert.match(audit.stdout, /^\{"clean":true,"residue":\[\],"awaitingReclaim":\[.*\]\}\n$/)
+})
+
+for (const [args, code, teaches] of [
+  [['topic', 'describe', 'nope'], 4, 'TOPIC_NOT_FOUND'],
+  [['group', 'delete', 'nope'], 4, 'GROUP_NOT_FOUND'],
+  [['topic', 'create', 'a b'], 1, 'TOPIC_NAME_ILLEGAL'],
+  [['send', 'nope', ''], 1, 'MESSAGE_BODY_EMPTY'],
+  [['ack', 'nonsense'], 1, 'RECEIPT_HANDLE_INVALID'],
+  [['topic', 'create', 'x', '--type', 'BIG'], 2, 'Allowed choices are NORMAL'],
+  [['topic', 'creat', 'x'], 2, 'Did you mean create?'],
+  [['receive', 'x'], 2, "required option '--group"],
+  [['receive', 'x', '--group', 'g', '--wait', '5'], 2, 'Give a number with ms, s, m, h, d'],
+] satisfies [string[], number, string][]) {
+  Admin(`ends with ${code}: glasspost ${args.join(' ')}`, async ({ glasspost }) => {
+    const ended = await glasspost(...args)
+    assert.equal([ended.code, ended.stdout], [code, ''])
+    assert.ok(ended.stderr.includes(teaches), ended.stderr)
+    assert.not.match(ended.stderr, /\n\s+at /, 'no stack')
+  })
+}
+
+Admin('ends with 3 where no broker answers, in JSON where that was asked for', async () => {
+  const ended = await runCli('--url', 'http://127.0.0.1:9', 'topic', 'list', '--json')
+  assert.is(ended.code, 3)
+  assert.is(Object(JSON.parse(ended.stderr)).code, 'UNREACHABLE')
+})
+
+Admin.run()
