@@ -67,7 +67,8 @@ const catalog = {
   GROUP_SETTINGS_ILLEGAL: {
     kind: 'invalid',
     describe: (p: Named) => `settings of group '${p.name}' are illegal: ${p.reason}`,
-    remedy: 'attemptsMax is 1 to 1000.',
+    remedy:
+      'attemptsMax is 1 to 1000, startFrom earliest or latest, and retry delays are 0 to 12 h.',
   },
   MESSAGE_TYPE_CONFLICT: {
     kind: 'conflict',
@@ -187,6 +188,11 @@ const catalog = {
     kind: 'conflict',
     describe: (_: None) => 'receipt handle is expired',
     remedy: 'The message is or will be delivered again; use the newest handle, or a longer lease.',
+  },
+  OFFSET_RESET_ILLEGAL: {
+    kind: 'invalid',
+    describe: (p: Reasoned) => `the offsets cannot be reset: ${p.reason}`,
+    remedy: 'Name a queue of the topic, and earliest, latest, a time or an offset.',
   },
   CLIENT_ID_REQUIRED: {
     kind: 'invalid',

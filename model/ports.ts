@@ -1,5 +1,7 @@
 import type { GroupOptions, GroupSettings } from './addressing/group.ts'
 import type { TopicOptions, TopicSettings, TopicType } from './addressing/topic.ts'
+import type { OffsetReset, OffsetResetResult } from './delivery/administration.ts'
+import type { DeliveryCause } from './delivery/causes.ts'
 import type { Filter } from './delivery/filter.ts'
 import type { ReceiptHandle } from './delivery/receipt-handle.ts'
 import type { EncodedMessage, StoredMessage } from './message/message.ts'
@@ -85,14 +87,7 @@ export interface SendReceipt {
   readonly transactionId?: string
 }
 
-/** Why a message was delivered. Everything but `first` is a redelivery. */
-export type DeliveryCause =
-  | 'first'
-  | 'deadline'
-  | 'negativeAck'
-  | 'sessionLost'
-  | 'crashRecovery'
-  | 'repeatedAttempt'
+export type { DeliveryCause } from './delivery/causes.ts'
 
 export interface Delivery {
   readonly message: StoredMessage
@@ -196,7 +191,13 @@ export interface Topics {
 
 export interface Groups {
   create(name: string, options?: GroupOptions): Promise<GroupDescription>
+  /** Durable when it resolves, and then in force: `paused: true` stops deliveries, `false` resumes. */
   update(name: string, options: GroupOptions): Promise<GroupDescription>
+  /**
+   * Moves where a group goes on, while its consumers run. Durable and visible when it resolves:
+   * leases and handles of the queues concerned end, and what comes again says `reset`.
+   */
+  resetOffsets(group: string, reset: OffsetReset): Promise<OffsetResetResult[]>
   describe(name: string): GroupDescription
   list(): GroupSummary[]
   end(name: string): Promise<void>

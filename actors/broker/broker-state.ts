@@ -7,12 +7,14 @@ import type { DeliveriesCell } from '../consumer-group/deliveries-cell.ts'
 import { Group } from '../consumer-group/group.ts'
 import { ParkedReceives, type ParkingLot } from '../consumer-group/parked-receives.ts'
 import { Subscription } from '../consumer-group/subscription.ts'
+import type { SessionBook } from '../session/session-book.ts'
 import { FactsSpan } from '../system/facts-span.ts'
 import type { ConsumeQueue } from '../topic/consume-queue.ts'
 import { Topic, type TopicDeps } from '../topic/topic.ts'
 
 export interface BrokerStateDeps extends Omit<TopicDeps, 'onGone' | 'onNews'> {
   readonly lot: ParkingLot
+  readonly sessions: SessionBook
   /** Bytes of log that are reclaimed together. */
   readonly extentBytes: number
 }
@@ -87,7 +89,7 @@ export class BrokerState {
     const known = group.subscriptions.get(topic.topicId)
     if (known) return known
     const parked = new ParkedReceives(this.#deps.lot)
-    const made = new Subscription(group, topic, parked)
+    const made = new Subscription(group, topic, parked, this.#deps.sessions)
     const subscriber = { wake: () => parked.wake() }
     parked.onBusy = (isBusy) =>
       isBusy ? topic.waiting.add(subscriber) : topic.waiting.delete(subscriber)
@@ -120,7 +122,7 @@ export class BrokerState {
   }
 
   foldDelivery(cell: DeliveriesCell, fact: DeliveryFact, at: FactAt): void {
-    cell.deliveries.fold(fact, { skewMs: at.skewMs, session: at.session ?? 0 })
+    cell.deliveries.fold(fact, { skewMs: at.skewMs, sessionOf: cell.sessionOf })
     if (fact.type === 'carried') cell.span.restart(at.position)
     else cell.span.note(at.position)
     this.dirtyCells.add(cell)
@@ -182,7 +184,10 @@ export class BrokerState {
   /** As before the first fact. */
   reset(): void {
     for (const topic of this.topics.values()) topic.release()
-    for (const group of this.groups.values()) group.release()
+    for (const group of this.groups.values()) {
+      for (const subscription of group.subscriptions.values()) this.#letGo(subscription)
+      group.release()
+    }
     for (const collection of [this.topics, this.topicsByName, this.groups, this.groupsByName])
       collection.clear()
     for (const dirty of [this.dirtyTopics, this.dirtyGroups, this.dirtyCells]) dirty.clear()
@@ -293,16 +298,21 @@ export class BrokerState {
     if (this.topicsByName.get(topic.name) === topic) this.topicsByName.delete(topic.name)
     for (const group of this.groups.values()) {
       const subscription = group.subscriptions.get(topic.topicId)
-      for (const cell of subscription?.cells ?? []) if (cell) this.dirtyCells.delete(cell)
+      if (subscription === undefined) continue
+      this.#letGo(subscription)
       group.subscriptions.delete(topic.topicId)
     }
+  }
+
+  #letGo(subscription: Subscription): void {
+    for (const cell of subscription.cells) if (cell) this.dirtyCells.delete(cell)
+    this.#deps.sessions.release(subscription)
   }
 
   #dropGroup(group: Group): void {
     group.status = 'dropped'
     group.isVisible = false
-    for (const { cells } of group.subscriptions.values())
-      for (const cell of cells) if (cell) this.dirtyCells.delete(cell)
+    for (const subscription of group.subscriptions.values()) this.#letGo(subscription)
     group.release()
     if (this.groupsByName.get(group.name) === group) this.groupsByName.delete(group.name)
   }
@@ -312,5 +322,4 @@ export interface FactAt {
   readonly position: number
   /** Monotonic minus wall clock. */
   readonly skewMs: number
-  readonly session?: number
 }

@@ -26,6 +26,7 @@ import type { Waiter } from '../commit-log/pending-chunk.ts'
 import { DeadLetters } from '../consumer-group/dead-letters.ts'
 import type { DeliveriesCell } from '../consumer-group/deliveries-cell.ts'
 import { GroupRegistry } from '../consumer-group/group-registry.ts'
+import { Leases } from '../consumer-group/leases.ts'
 import { ParkingLot } from '../consumer-group/parked-receives.ts'
 import { Receiver } from '../consumer-group/receiver.ts'
 import { createDispatcher } from '../dispatcher/dispatcher.actor.ts'
@@ -83,8 +84,10 @@ export class CoreBroker implements Broker {
     this.index = new IndexStore(place, { clock, timeoutMs: settings.indexTimeoutMs })
     this.lot = new ParkingLot(settings.parking, clock)
     let cacheKeys = 0
+    const book = new SessionBook()
     this.state = new BrokerState({
       lot: this.lot,
+      sessions: book,
       extentBytes: settings.reclaim.extentBytes,
       cache: new BoundedCache(settings.blockCacheBytes),
       cacheBase: () => CACHE_KEYS * cacheKeys++,
@@ -97,14 +100,14 @@ export class CoreBroker implements Broker {
       groups: new Supervision('groups', components),
       sessions: new Supervision('sessions', components),
     }
+    const leases = new Leases({ state, log, clock, sessions: book, ackFlush: settings.ackFlush })
     const registry = { state, log, index, clock, logger, settings }
     const { topics, groups, sessions } = this.supervisions
     this.#topics = new TopicRegistry({ ...registry, supervision: topics })
-    this.#groups = new GroupRegistry({ ...registry, supervision: groups })
+    this.#groups = new GroupRegistry({ ...registry, supervision: groups, leases })
     topics.onEnded = (address) => this.#topics.ended(idOf(address))
     groups.onEnded = (address) => this.#groups.ended(idOf(address))
     this.messages = new StoredMessages({ state, log })
-    const book = new SessionBook()
     this.#deadLetters = new DeadLetters({
       state,
       log,
@@ -119,6 +122,7 @@ export class CoreBroker implements Broker {
       clock,
       sessions: book,
       deadLetters: this.#deadLetters,
+      leases,
       limits: settings.receiver,
     })
     this.#sessions = new SessionRegistry({
@@ -126,7 +130,7 @@ export class CoreBroker implements Broker {
       clock,
       supervision: sessions,
       graceMs: settings.sessionGraceMs,
-      onLost: ({ number, subscriptions }) => this.#receiver.loseSession(number, subscriptions),
+      onLost: ({ number, subscriptions }) => leases.loseSession(number, subscriptions),
     })
     const disk = new DiskWatch({
       place,
@@ -288,9 +292,7 @@ export class CoreBroker implements Broker {
     const group = this.state.groups.get(handle.groupId)
     const topic = this.state.topics.get(handle.topicId)
     if (cell === undefined || group === undefined || topic === undefined) return
-    const slot = this.#receiver.held(cell, handle)
-    if (slot < 0) return
-    cell.deliveries.holdForDeadLetter(slot)
+    if (!(await this.#receiver.hold(cell, handle))) return
     const subscription = this.state.subscription(group, topic)
     await this.#deadLetters.move(subscription, cell, handle.queueOffset, reason)
   }
@@ -322,6 +324,7 @@ export class CoreBroker implements Broker {
     }
     this.#topics.startAll()
     this.#groups.startAll()
+    this.#sessions.startAll()
     await this.index.exclusive(() => sweepTombstones(this.state, this.index))
     log.committed$.subscribe(() => this.upkeep.committed())
     this.#dispatcher.start()

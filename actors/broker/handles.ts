@@ -3,7 +3,8 @@ import type { ReceiptHandle } from '../../model/delivery/receipt-handle.ts'
 import { BrokerError } from '../../model/errors.ts'
 import { Cursor, putVarint } from '../../model/wire/varint.ts'
 
-const VERSION = 1
+/** Handles of version 1 lack the number of resets, which is 0. */
+const VERSION = 2
 const MAC_BYTES = 10
 const FIELDS_BYTES_MAX = 64
 
@@ -33,6 +34,7 @@ export class HandleSeal {
     at = putVarint(bytes, at, handle.generation)
     at = putVarint(bytes, at, handle.invisibleUntilMs)
     at = putVarint(bytes, at, handle.epoch)
+    at = putVarint(bytes, at, handle.resets)
     this.#mac(bytes.subarray(0, at)).copy(bytes, at, 0, MAC_BYTES)
     return bytes.toString('base64url', 0, at + MAC_BYTES)
   }
@@ -45,8 +47,9 @@ export class HandleSeal {
     const mac = this.#mac(fields).subarray(0, MAC_BYTES)
     if (!timingSafeEqual(mac, bytes.subarray(fields.length)))
       throw refuse('its seal does not match')
-    if (fields[0] !== VERSION) throw refuse('its version is unknown')
-    return readFields(fields)
+    const version = fields[0] as number
+    if (version < 1 || version > VERSION) throw refuse('its version is unknown')
+    return readFields(fields, version)
   }
 
   #mac(fields: Buffer): Buffer {
@@ -54,7 +57,7 @@ export class HandleSeal {
   }
 }
 
-const readFields = (fields: Buffer): ReceiptHandle => {
+const readFields = (fields: Buffer, version: number): ReceiptHandle => {
   const cursor = new Cursor(fields, 1)
   try {
     return {
@@ -66,6 +69,7 @@ const readFields = (fields: Buffer): ReceiptHandle => {
       generation: cursor.varint(),
       invisibleUntilMs: cursor.varint(),
       epoch: cursor.varint(),
+      resets: version === 1 ? 0 : cursor.varint(),
     }
   } catch (cause) {
     throw refuse('its fields do not read', cause)

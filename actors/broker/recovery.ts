@@ -180,7 +180,8 @@ const loadEntry = ({ state, clock }: RecoveryDeps, kind: string, value: Uint8Arr
     const { span, address, state: record } = readDeliveriesRecord(value)
     const cell = state.cell(address)
     if (cell === undefined) return
-    cell.deliveries.restore(record, clock.monotonicMs() - clock.wallMs())
+    const skewMs = clock.monotonicMs() - clock.wallMs()
+    cell.deliveries.restore(record, { skewMs, sessionOf: cell.sessionOf })
     adoptSpan(cell.span, span)
   }
 }

@@ -28,17 +28,17 @@ export const replayChunk = async (
 const replayOther = (
   state: BrokerState,
   position: number,
-  { type, payload }: RecordView,
+  { type, payload, version }: RecordView,
   skewMs: number,
 ): void => {
   if (!isDeliveryFact(type)) {
-    const fact = readRegistryFact(type, payload)
+    const fact = readRegistryFact(type, payload, version)
     if (fact) state.foldRegistry(fact, position)
     return
   }
   const cell = state.cell(readDeliveriesAddress(payload))
   if (cell === undefined || position < cell.span.asOf) return
-  state.foldDelivery(cell, readDeliveryFact(type, payload), { position, skewMs })
+  state.foldDelivery(cell, readDeliveryFact(type, payload, version), { position, skewMs })
 }
 
 const replayMessage = async (

@@ -1,5 +1,7 @@
+import type { StartPosition } from '../../model/addressing/group.ts'
 import { type Retention, RETENTION_MS_DEFAULT } from '../../model/addressing/topic.ts'
 import { type CommitLogSettings, commitLogDefaults } from '../commit-log/settings.ts'
+import type { AckFlush } from '../consumer-group/leases.ts'
 import type { ReceiverLimits } from '../consumer-group/receiver.ts'
 import type { ParkingLimits } from '../consumer-group/parked-receives.ts'
 import type { ReclaimSettings } from '../upkeep/reclaim.ts'
@@ -17,6 +19,10 @@ export interface BrokerSettings {
   readonly checkpointBytes: number
   readonly blockCacheBytes: number
   readonly sessionGraceMs: number
+  /** `sync`: receives and acknowledgements wait for the disk, as RocketMQ's once did. */
+  readonly ackFlush: AckFlush
+  /** Where a group begins that a receive creates. */
+  readonly groupsStartFrom: StartPosition
   readonly topicsMax: number
   readonly groupsMax: number
   readonly autoCreateTopics: boolean
@@ -44,6 +50,8 @@ export const brokerDefaults: BrokerSettings = {
   checkpointBytes: 32 << 20,
   blockCacheBytes: 32 << 20,
   sessionGraceMs: 30_000,
+  ackFlush: 'async',
+  groupsStartFrom: 'earliest',
   topicsMax: 20_000,
   groupsMax: 20_000,
   autoCreateTopics: false,

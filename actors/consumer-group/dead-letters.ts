@@ -6,6 +6,7 @@ import type { Clock, Logger } from '../../model/ports.ts'
 import { decodeProperties, encodeProperties } from '../../model/message/properties-block.ts'
 import { decodeSystem, encodeSystem } from '../../model/message/system-block.ts'
 import type { StoredMessage } from '../../model/message/message.ts'
+import { BrokerError } from '../../model/errors.ts'
 import { javaHash } from '../../model/wire/hash.ts'
 import type { BrokerState } from '../broker/broker-state.ts'
 import { unitOf } from '../broker/replay.ts'
@@ -83,6 +84,8 @@ export class DeadLetters {
     const { target, message } = letter
     // Its owner ended meanwhile, or retention removed it: there is nothing left to move.
     if (!state.isOwned(cell) || !cell.deliveries.isHeld(message.queueOffset)) return
+    if (cell.isResetting)
+      throw new BrokerError('THROTTLED', { reason: 'the offsets are being reset' })
     target.gate.pass()
     const queue = target.route('')
     const content = contentOf(letter)

@@ -7,8 +7,13 @@ export class DeliveriesCell {
   readonly address: DeliveriesAddress
   readonly deliveries = new Deliveries()
   readonly span = new FactsSpan()
+  /** The session that renews a client's leases here, by its number. */
+  readonly sessionOf: (clientId: string) => number
+  /** A reset of the offsets has its place in the log and is not synced: nothing may follow it. */
+  isResetting = false
 
-  constructor(address: DeliveriesAddress) {
+  constructor(address: DeliveriesAddress, sessionOf: (clientId: string) => number) {
     this.address = address
+    this.sessionOf = sessionOf
   }
 }

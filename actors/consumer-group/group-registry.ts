@@ -4,6 +4,7 @@ import {
   groupSettingsOf,
 } from '../../model/addressing/group.ts'
 import type { RegistryFact } from '../../model/addressing/registry-facts.ts'
+import type { OffsetReset, OffsetResetResult } from '../../model/delivery/administration.ts'
 import { BrokerError } from '../../model/errors.ts'
 import type { GroupDescription, GroupProgress, Groups, GroupSummary } from '../../model/ports.ts'
 import { encodeRegistryFact } from '../../storage/codec/registry-fact.ts'
@@ -17,20 +18,28 @@ import {
 import type { Consequence } from '../commit-log/pending-chunk.ts'
 import type { Group } from './group.ts'
 import { groupAddress, groupLogic } from './group.actor.ts'
+import type { Leases } from './leases.ts'
+import { OffsetResets } from './offset-resets.ts'
+
+interface GroupRegistryDeps extends RegistryDeps {
+  readonly leases: Leases
+}
 
 const notEnded = () =>
   new BrokerError('STORE_UNAVAILABLE', { store: 'CommitLog', operation: 'write' })
 
 /** Consumer groups by name; created on first use. */
 export class GroupRegistry implements Groups {
-  readonly #deps: RegistryDeps
+  readonly #deps: GroupRegistryDeps
   readonly #logic: ReturnType<typeof groupLogic>
+  readonly #resets: OffsetResets
   readonly #creating = new InFlight<Group>()
   readonly #ending = new Map<string, Promise<void>>()
   readonly #endWaiters = new Map<string, EndWaiter>()
 
-  constructor(deps: RegistryDeps) {
+  constructor(deps: GroupRegistryDeps) {
     this.#deps = deps
+    this.#resets = new OffsetResets(deps)
     this.#logic = groupLogic(deps)
   }
 
@@ -45,18 +54,28 @@ export class GroupRegistry implements Groups {
   }
 
   async update(name: string, options: GroupOptions): Promise<GroupDescription> {
-    const group = this.get(name)
-    const settings = groupSettingsOf(name, { ...group.settings, ...options })
-    const before = group.settings
-    await this.#commit(
-      { type: 'groupUpdated', groupId: group.groupId, settings },
-      {
-        gone: () => {
-          group.settings = before
-        },
-      },
-    )
+    groupSettingsOf(name, { ...this.get(name).settings, ...options })
+    // As a trim: in force when synced, and no checkpoint is written before.
+    await this.#deps.index.exclusive(() => this.#update(this.get(name), options))
     return this.describe(name)
+  }
+
+  async #update(group: Group, options: GroupOptions): Promise<void> {
+    const { state, log } = this.#deps
+    const { groupId, name } = group
+    const settings = groupSettingsOf(name, { ...group.settings, ...options })
+    const fact = { type: 'groupUpdated', groupId, settings } as const
+    const admitted = log.admitFact(encodeRegistryFact(fact), 'freeing', {
+      synced: () => {
+        state.foldRegistry(fact, admitted.chunk.offset + admitted.at)
+        for (const { parked } of group.subscriptions.values()) parked.wake()
+      },
+    })
+    await log.whenSynced(admitted)
+  }
+
+  async resetOffsets(name: string, reset: OffsetReset): Promise<OffsetResetResult[]> {
+    return this.#resets.reset(this.get(name), reset)
   }
 
   describe(name: string): GroupDescription {
@@ -88,11 +107,11 @@ export class GroupRegistry implements Groups {
     return group
   }
 
-  async ensure(name: string, settings = groupSettingsOf(name)): Promise<Group> {
+  async ensure(name: string, settings?: GroupSettings): Promise<Group> {
     const known = this.#deps.state.groupNamed(name)
     if (known?.status === 'serving') return known
     if (known) throw new BrokerError('GROUP_ENDING', { group: name })
-    return this.#creating.run(name, () => this.#create(name, settings))
+    return this.#creating.run(name, () => this.#create(name, settings ?? this.#settingsOf(name)))
   }
 
   ended(groupId: number): void {
@@ -106,6 +125,11 @@ export class GroupRegistry implements Groups {
     for (const waiter of this.#endWaiters.values())
       waiter.reject(new BrokerError('BROKER_CLOSED', {}))
     this.#endWaiters.clear()
+  }
+
+  /** Of a group that a receive creates. */
+  #settingsOf(name: string): GroupSettings {
+    return groupSettingsOf(name, { startFrom: this.#deps.settings.groupsStartFrom })
   }
 
   async #create(name: string, settings: GroupSettings): Promise<Group> {

@@ -1,6 +1,5 @@
-import type { GroupSettings } from '../../model/addressing/group.ts'
+import { type GroupSettings, groupDefaults } from '../../model/addressing/group.ts'
 import type { GroupState, OwnerStatus } from '../../model/addressing/registry-facts.ts'
-import { deliveryLimits } from '../../model/delivery/limits.ts'
 import { BrokerError } from '../../model/errors.ts'
 import type { DeliveryCause, GroupSummary } from '../../model/ports.ts'
 import { FactsSpan } from '../system/facts-span.ts'
@@ -11,7 +10,7 @@ import type { Subscription } from './subscription.ts'
 export class Group {
   readonly groupId: number
   name = ''
-  settings: GroupSettings = { attemptsMax: deliveryLimits.attemptsMaxDefault }
+  settings: GroupSettings = groupDefaults
   status: OwnerStatus = 'serving'
   isVisible = false
   readonly span = new FactsSpan()
@@ -42,7 +41,8 @@ export class Group {
   adopt(state: GroupState): void {
     this.name = state.name
     this.status = state.status
-    this.settings = { attemptsMax: state.attemptsMax }
+    const { attemptsMax, startFrom, paused, retry } = state
+    this.settings = { attemptsMax, startFrom, paused, retry }
   }
 
   release(): void {

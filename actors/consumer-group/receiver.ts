@@ -4,27 +4,25 @@ import {
   decideRestore,
   type Extension,
   heldSlot,
-  type Now,
 } from '../../machines/consumer-group/deliveries.decider.ts'
-import { causeCodes, leaseState } from '../../machines/consumer-group/deliveries.ts'
 import {
   type Look,
   planReceive,
   type ReceivePlan,
 } from '../../machines/consumer-group/receive.decider.ts'
-import type { DeliveryFact } from '../../model/delivery/facts.ts'
+import type { DeliveryCause } from '../../model/delivery/causes.ts'
 import { deliveryLimits } from '../../model/delivery/limits.ts'
 import type { ReceiptHandle } from '../../model/delivery/receipt-handle.ts'
 import { BrokerError } from '../../model/errors.ts'
 import type { StoredMessage } from '../../model/message/message.ts'
 import type { Clock, Delivery, ReceiveRequest, ReceiveResult } from '../../model/ports.ts'
-import { encodeDeliveryFact } from '../../storage/codec/delivery-fact.ts'
 import type { BrokerState } from '../broker/broker-state.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import type { SessionBook } from '../session/session-book.ts'
 import type { ConsumeQueue } from '../topic/consume-queue.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import type { DeliveriesCell } from './deliveries-cell.ts'
+import type { Leases } from './leases.ts'
 import { MessageReader } from './message-reader.ts'
 import type { Subscription } from './subscription.ts'
 
@@ -41,15 +39,12 @@ export interface ReceiverDeps {
   readonly clock: Clock
   readonly sessions: SessionBook
   readonly deadLetters: DeadLetters
+  readonly leases: Leases
   readonly limits: ReceiverLimits
 }
 
 /** Rounds of loading for one look before the caller is told to come again. */
 const LOAD_ROUNDS_MAX = 16
-/** Upper bound of what one acknowledgement takes in the log. */
-const FACT_BYTES = 64
-/** Upper bound of what one queue's facts of a receive take in the log. */
-const RECEIVE_BYTES = 8 << 10
 
 interface Found {
   readonly deliveries: Delivery[]
@@ -85,14 +80,16 @@ export class Receiver {
   }
 
   async ack(cell: DeliveriesCell, handle: ReceiptHandle): Promise<void> {
-    await this.#room()
-    const now = this.#now()
-    this.#expire(cell, now)
-    const fact = decideAck(cell.deliveries, handle, now)
-    if (fact === undefined) return
-    const wasFull = cell.deliveries.unacked >= this.#deps.limits.unackedMax
-    this.#admit(cell, fact)
-    this.#wakeFreed(cell, wasFull)
+    const { leases, limits } = this.#deps
+    await leases.room(cell)
+    this.#restore(cell, handle)
+    const fact = decideAck(cell.deliveries, handle, leases.now())
+    if (fact) {
+      const wasFull = cell.deliveries.unacked >= limits.unackedMax
+      leases.admit(cell, fact)
+      this.#wakeFreed(cell, wasFull)
+    }
+    await leases.flushed()
   }
 
   async extend(
@@ -100,42 +97,37 @@ export class Receiver {
     handle: ReceiptHandle,
     extension: Extension,
   ): Promise<ReceiptHandle> {
-    await this.#room()
-    const now = this.#now()
-    this.#expire(cell, now)
-    const fact = decideExtend(cell.deliveries, handle, extension, now)
-    this.#admit(cell, fact)
+    const { leases } = this.#deps
+    await leases.room(cell)
+    this.#restore(cell, handle)
+    const fact = decideExtend(cell.deliveries, handle, extension, leases.now())
+    leases.admit(cell, fact)
     this.#subscriptionOf(cell)?.parked.wakeAt(cell.deliveries.deadlineMin)
     const { generation, invisibleUntilMs } = fact
+    await leases.flushed()
     return { ...handle, generation, invisibleUntilMs }
   }
 
-  /** The slot that a handle names; -1 when the message is acknowledged. Throws when it is late. */
-  held(cell: DeliveriesCell, handle: ReceiptHandle): number {
-    const now = this.#now()
-    this.#expire(cell, now)
-    const restored = decideRestore(cell.deliveries, handle, now)
-    if (restored) this.#admit(cell, restored)
-    return heldSlot(cell.deliveries, handle, now)
+  /**
+   * Keeps the message that a handle names for its dead letter. False when it is acknowledged;
+   * throws when the handle is late.
+   */
+  async hold(cell: DeliveriesCell, handle: ReceiptHandle): Promise<boolean> {
+    const { leases } = this.#deps
+    await leases.room(cell)
+    this.#restore(cell, handle)
+    const slot = heldSlot(cell.deliveries, handle, leases.now())
+    if (slot >= 0) cell.deliveries.holdForDeadLetter(slot)
+    return slot >= 0
   }
 
-  /** Leases that the session renewed become visible within a second. */
-  loseSession(session: number, subscriptions: Iterable<Subscription>): void {
-    const now = this.#now()
-    const invisibleMs = deliveryLimits.sessionLostMs
-    for (const subscription of subscriptions) {
-      for (const cell of subscription.cells) {
-        if (cell === undefined) continue
-        const { table } = cell.deliveries
-        const lost: number[] = []
-        cell.deliveries.loseSession(session, now.monotonicMs + invisibleMs, (slot) => {
-          if (table.autoRenew[slot] === 1) lost.push(slot)
-        })
-        for (const slot of lost)
-          this.#note(cell, this.#extendedFact(cell, slot, now.wallMs + invisibleMs, 'sessionLost'))
-        subscription.parked.wakeAt(cell.deliveries.deadlineMin)
-      }
-    }
+  /** A genuine handle of which we do not know says that a crash has lost its lease. */
+  #restore(cell: DeliveriesCell, handle: ReceiptHandle): void {
+    const { leases } = this.#deps
+    const now = leases.now()
+    leases.expire(cell, now)
+    const restored = decideRestore(cell.deliveries, handle, now)
+    if (restored) leases.admit(cell, restored)
   }
 
   // ——— looking
@@ -155,8 +147,7 @@ export class Receiver {
         // What was taken is delivered; loads of further queues only warm the cache.
         void Promise.allSettled(found.loads)
         subscription.parked.passOn()
-        if (request.signal?.aborted) return this.#giveBack(subscription, found.deliveries)
-        return { deliveries: found.deliveries, filteredOut: false }
+        return this.#answer(subscription, request, found.deliveries)
       }
       if (found.loads.length > 0) {
         await Promise.all(found.loads)
@@ -175,9 +166,27 @@ export class Receiver {
         continue
       }
       const parking = subscription.parked.park(leftMs, request.signal)
-      subscription.parked.wakeAt(subscription.deadlineMin)
+      if (!subscription.group.settings.paused) subscription.parked.wakeAt(subscription.deadlineMin)
       if ((await parking) !== 'woken') return { deliveries: [], filteredOut }
     }
+  }
+
+  /** What was leased for a call that is gone, or could not be flushed, is visible again at once. */
+  async #answer(
+    subscription: Subscription,
+    { signal }: ReceiveRequest,
+    deliveries: readonly Delivery[],
+  ): Promise<ReceiveResult> {
+    const { leases } = this.#deps
+    try {
+      await leases.flushed()
+    } catch (error) {
+      leases.giveBack(subscription, deliveries)
+      throw error
+    }
+    if (!signal?.aborted) return { deliveries, filteredOut: false }
+    leases.giveBack(subscription, deliveries)
+    return { deliveries: [], filteredOut: false }
   }
 
   #reader({ topic }: Subscription): MessageReader {
@@ -194,6 +203,8 @@ export class Receiver {
     subscription.topic.gate.pass()
     subscription.group.gate.pass()
     const found: Found = { deliveries: [], loads: [], filteredOut: false, hasMore: false }
+    if (subscription.group.settings.paused) return found
+    this.#deps.leases.begin(subscription)
     if (request.attemptId !== undefined)
       this.#repeat(subscription, request.attemptId, reader, found)
     if (found.deliveries.length > 0 || found.loads.length > 0) return found
@@ -202,7 +213,7 @@ export class Receiver {
       const queue = queues[(first + step) % queues.length] as ConsumeQueue
       if (!this.#mayHave(subscription, queue)) continue
       // Nothing may fail behind the first lease: its messages would be hidden, not delivered.
-      if (found.deliveries.length > 0 && !this.#deps.log.hasRoom(RECEIVE_BYTES)) break
+      if (found.deliveries.length > 0 && !this.#deps.leases.hasRoom) break
       this.#takeFrom(subscription, queue, request, reader, found)
       if (found.loads.length > 0 || found.deliveries.length >= request.batchMax) break
     }
@@ -212,6 +223,7 @@ export class Receiver {
   #mayHave(subscription: Subscription, queue: ConsumeQueue): boolean {
     const cell = subscription.cell(queue.queueId)
     if (cell === undefined) return queue.offsetMax > queue.offsetMin
+    if (cell.isResetting) return false
     return cell.deliveries.next < queue.offsetMax || cell.deliveries.unacked > 0
   }
 
@@ -222,9 +234,9 @@ export class Receiver {
     reader: MessageReader,
     found: Found,
   ): void {
-    this.#checkRoom()
-    const cell = this.#cellFor(subscription, queue)
-    this.#expire(cell, this.#now())
+    this.#deps.leases.checkRoom()
+    const cell = this.#deps.leases.cellFor(subscription, queue)
+    this.#deps.leases.expire(cell, this.#deps.leases.now())
     const messages = new Map<number, StoredMessage>()
     const plan = planReceive(
       cell.deliveries,
@@ -250,7 +262,7 @@ export class Receiver {
     for (const offset of plan.exhausted) this.#deadLetter(subscription, cell, offset)
     if (plan.skipped.length > 0) {
       found.filteredOut = true
-      this.#admit(cell, { type: 'acked', runs: plan.skipped })
+      this.#deps.leases.admit(cell, { type: 'acked', runs: plan.skipped })
     }
     if (plan.offsets.length > 0) this.#lease(subscription, cell, request, plan, { found, messages })
   }
@@ -281,58 +293,51 @@ export class Receiver {
     plan: ReceivePlan,
     { found, messages }: Omit<LookInto, 'reader'>,
   ): void {
+    const { clock, leases, sessions } = this.#deps
     const { deliveries } = cell
-    const invisibleUntilMs = Math.ceil(this.#deps.clock.wallMs() + request.invisibleMs)
-    const causes = plan.offsets.map((offset) => {
-      const slot = deliveries.table.find(offset)
-      return slot < 0 ? 0 : (deliveries.table.cause[slot] as number)
+    const { clientId = '', autoRenew = false, attemptId = '' } = request
+    const causes = plan.offsets.map((offset) => deliveries.causeOf(offset))
+    leases.admit(cell, {
+      type: 'leased',
+      runs: plan.leases,
+      invisibleUntilMs: Math.ceil(clock.wallMs() + request.invisibleMs),
+      autoRenew,
+      attemptId,
+      epoch: leases.epoch,
+      clientId: autoRenew && sessions.find(clientId) ? clientId : '',
     })
-    const session = request.autoRenew
-      ? this.#deps.sessions.hold(request.clientId ?? '', subscription)
-      : 0
-    this.#admit(
-      cell,
-      {
-        type: 'leased',
-        runs: plan.leases,
-        invisibleUntilMs,
-        autoRenew: request.autoRenew ?? false,
-        attemptId: request.attemptId ?? '',
-      },
-      session,
-    )
     plan.offsets.forEach((offset, index) => {
       const slot = deliveries.table.find(offset)
-      const attempt = deliveries.table.attempt[slot] as number
-      const cause = attempt === 1 ? 'first' : (causeCodes[causes[index] as number] ?? 'deadline')
-      found.deliveries.push(
-        this.#delivery(subscription, cell, slot, messages.get(offset) as StoredMessage, cause),
-      )
+      const message = messages.get(offset) as StoredMessage
+      const cause = causes[index] as DeliveryCause
+      found.deliveries.push(this.#delivery(subscription, cell, slot, message, cause))
     })
+    subscription.parked.wakeAt(deliveries.deadlineMin)
   }
 
-  /** The answer to this attempt was lost: the same batch again, under the same handles. */
+  /** The answer to this attempt was lost: what is left of its batch, under the same handles. */
   #repeat(
     subscription: Subscription,
     attemptId: string,
     reader: MessageReader,
     found: Found,
   ): void {
+    const { leases } = this.#deps
+    const batch: { cell: DeliveriesCell; slot: number; message: StoredMessage }[] = []
     for (const cell of subscription.cells) {
       const queue = cell && subscription.topic.queues[cell.address.queueId]
-      if (cell === undefined || queue === undefined) continue
-      for (const offset of cell.deliveries.offsetsOfAttempt(attemptId) ?? []) {
-        const slot = cell.deliveries.table.find(offset)
-        if (slot < 0 || cell.deliveries.table.state[slot] !== leaseState.leased) continue
-        if ((cell.deliveries.table.deadline[slot] as number) <= this.#now().monotonicMs) continue
+      if (cell === undefined || queue === undefined || cell.isResetting) continue
+      leases.expire(cell, leases.now())
+      for (const offset of cell.deliveries.offsetsOfAttempt(attemptId)) {
         const unit = queue.unit(offset)
         if (unit === undefined) reader.loadUnit(queue, offset, found.loads)
         const message = unit && reader.read(unit, found.loads)
-        if (message === undefined) continue
-        found.deliveries.push(this.#delivery(subscription, cell, slot, message, 'repeatedAttempt'))
+        if (message) batch.push({ cell, slot: cell.deliveries.table.find(offset), message })
       }
     }
-    if (found.loads.length > 0) found.deliveries.length = 0
+    if (found.loads.length > 0) return
+    for (const { cell, slot, message } of batch)
+      found.deliveries.push(this.#delivery(subscription, cell, slot, message, 'repeatedAttempt'))
   }
 
   #delivery(
@@ -344,7 +349,7 @@ export class Receiver {
   ): Delivery {
     const { table } = cell.deliveries
     const attempt = table.attempt[slot] as number
-    const skewMs = this.#skewMs()
+    const { epoch, skewMs } = this.#deps.leases
     subscription.messagesOut++
     subscription.bytesOut += message.body.length
     const { causes } = subscription.group
@@ -361,54 +366,10 @@ export class Receiver {
         attempt,
         generation: table.generation[slot] as number,
         invisibleUntilMs: Math.ceil((table.deadline[slot] as number) - skewMs),
-        epoch: this.#deps.log.epoch,
+        epoch: (table.epoch[slot] as number) || epoch,
+        resets: cell.deliveries.resets,
       },
     }
-  }
-
-  // ——— facts
-
-  /** Leases that ended become available; those of a living session that renews are renewed. */
-  #expire(cell: DeliveriesCell, now: Now): void {
-    const { table } = cell.deliveries
-    const renewed: number[] = []
-    cell.deliveries.expire(now.monotonicMs, (slot) => {
-      const isRenewed =
-        table.autoRenew[slot] === 1 &&
-        (table.renewals[slot] as number) < RENEWALS_MAX &&
-        this.#deps.sessions.isAlive(table.session[slot] as number)
-      if (!isRenewed) return undefined
-      table.renewals[slot] = (table.renewals[slot] as number) + 1
-      renewed.push(slot)
-      return now.monotonicMs + deliveryLimits.autoRenewInvisibleMs
-    })
-    const untilMs = now.wallMs + deliveryLimits.autoRenewInvisibleMs
-    for (const slot of renewed) this.#note(cell, this.#extendedFact(cell, slot, untilMs, 'renewed'))
-  }
-
-  #extendedFact(
-    { deliveries: { table } }: DeliveriesCell,
-    slot: number,
-    untilMs: number,
-    cause: 'renewed' | 'sessionLost',
-  ): DeliveryFact {
-    return {
-      type: 'extended',
-      queueOffset: table.offset[slot] as number,
-      attempt: table.attempt[slot] as number,
-      generation: table.generation[slot] as number,
-      invisibleUntilMs: Math.ceil(untilMs),
-      cause,
-    }
-  }
-
-  /** A group begins at a queue's first message; where that is not 0, a fact says so. */
-  #cellFor(subscription: Subscription, queue: ConsumeQueue): DeliveriesCell {
-    const known = subscription.cell(queue.queueId)
-    if (known) return known
-    const cell = subscription.ensureCell(queue.queueId)
-    if (queue.offsetMin > 0) this.#admit(cell, { type: 'acked', runs: [0, queue.offsetMin] })
-    return cell
   }
 
   #deadLetter(subscription: Subscription, cell: DeliveriesCell, offset: number): void {
@@ -416,44 +377,6 @@ export class Receiver {
     if (slot < 0) return
     cell.deliveries.holdForDeadLetter(slot)
     this.#deps.deadLetters.take(subscription, cell, offset, 'attempts used up')
-  }
-
-  #admit(cell: DeliveriesCell, fact: DeliveryFact, session = 0): void {
-    const { log, state } = this.#deps
-    const { chunk, at } = log.admitBuffered(encodeDeliveryFact(cell.address, fact))
-    state.foldDelivery(cell, fact, {
-      position: chunk.offset + at,
-      skewMs: this.#skewMs(),
-      session,
-    })
-  }
-
-  /** As `admit`, but believed without a place in the log when there is none: nobody asked for it. */
-  #note(cell: DeliveriesCell, fact: DeliveryFact): void {
-    const { log } = this.#deps
-    if (log.mode !== 'closed' && log.hasRoom(FACT_BYTES)) this.#admit(cell, fact)
-    else cell.deliveries.fold(fact, { skewMs: this.#skewMs(), session: 0 })
-  }
-
-  /**
-   * Messages that were leased for a call that is gone are visible at once, and as they were:
-   * nobody has seen them, so it was no attempt.
-   */
-  #giveBack(subscription: Subscription, deliveries: readonly Delivery[]): ReceiveResult {
-    for (const { handle } of deliveries) {
-      const cell = subscription.cell(handle.queueId)
-      if (cell === undefined) continue
-      this.#note(cell, {
-        type: 'extended',
-        queueOffset: handle.queueOffset,
-        attempt: handle.attempt - 1,
-        generation: 0,
-        invisibleUntilMs: Math.ceil(this.#deps.clock.wallMs()),
-        cause: 'extended',
-      })
-      subscription.parked.wakeAt(cell.deliveries.deadlineMin)
-    }
-    return { deliveries: [], filteredOut: false }
   }
 
   /** An acknowledgement may free the next message of a message group, or make room. */
@@ -466,32 +389,4 @@ export class Receiver {
   #subscriptionOf({ address }: DeliveriesCell): Subscription | undefined {
     return this.#deps.state.groups.get(address.groupId)?.subscriptions.get(address.topicId)
   }
-
-  #checkRoom(): void {
-    const { log } = this.#deps
-    if (log.mode !== 'writing')
-      throw new BrokerError('THROTTLED', { reason: 'the store is being reopened' })
-    if (!log.hasRoom(RECEIVE_BYTES))
-      throw new BrokerError('THROTTLED', { reason: 'leases wait for the disk' })
-  }
-
-  async #room(): Promise<void> {
-    const { log } = this.#deps
-    if (log.hasRoom(FACT_BYTES)) return
-    await log.whenRoom()
-    if (!log.hasRoom(FACT_BYTES))
-      throw new BrokerError('THROTTLED', { reason: 'acknowledgements wait for the disk' })
-  }
-
-  #now(): Now {
-    const { clock } = this.#deps
-    return { wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() }
-  }
-
-  #skewMs(): number {
-    const { clock } = this.#deps
-    return clock.monotonicMs() - clock.wallMs()
-  }
 }
-
-const RENEWALS_MAX = Math.floor(deliveryLimits.autoRenewMsMax / deliveryLimits.autoRenewInvisibleMs)

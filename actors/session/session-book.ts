@@ -52,11 +52,22 @@ export class SessionBook {
     return this.#byNumber.get(number)?.isAlive ?? false
   }
 
-  /** The session that renews leases of this subscription from now on; 0 when it is unknown. */
+  /**
+   * The session that renews leases of this subscription. An unknown client is one of a former
+   * life, met while facts are folded: it gets a session, which begins when the broker does.
+   */
   hold(clientId: string, subscription: Subscription): number {
-    const entry = this.#byClient.get(clientId)
-    if (entry === undefined) return 0
+    const entry = this.#byClient.get(clientId) ?? this.enter(clientId, 0)
     entry.subscriptions.add(subscription)
     return entry.number
+  }
+
+  /** The subscription ended: no session holds anything of it any more. */
+  release(subscription: Subscription): void {
+    for (const { subscriptions } of this.#byNumber.values()) subscriptions.delete(subscription)
+  }
+
+  all(): readonly SessionEntry[] {
+    return [...this.#byNumber.values()]
   }
 }

@@ -46,6 +46,22 @@ export class SessionRegistry implements Sessions {
     return this.#deps.book.count
   }
 
+  /**
+   * Clients that held auto-renewed leases when the broker stopped have one grace period to come
+   * back; then their leases are given to others.
+   */
+  startAll(): void {
+    const { book, clock } = this.#deps
+    for (const entry of book.all()) {
+      if (![...entry.subscriptions].some((each) => each.isHeldBy(entry.number))) {
+        book.leave(entry)
+        continue
+      }
+      entry.lastSeenMs = clock.monotonicMs()
+      this.#start(entry)
+    }
+  }
+
   open(clientId: string, role: SessionRole): SessionLink {
     const entry = this.#seen(clientId, role)
     entry.links++

@@ -19,6 +19,7 @@ export const heldSlot = (deliveries: Deliveries, handle: ReceiptHandle, now: Now
   const { table } = deliveries
   const slot = table.find(handle.queueOffset)
   if (slot < 0) return -1
+  if (handle.resets !== deliveries.resets) throw expired()
   const state = table.state[slot]
   const age = ageOf(deliveries, slot, handle)
   const isCurrent = state === leaseState.leased && age === 0
@@ -28,15 +29,28 @@ export const heldSlot = (deliveries: Deliveries, handle: ReceiptHandle, now: Now
   return slot
 }
 
-/** Positive when the handle is older than what we know of its message, negative when newer. */
+/**
+ * Positive when the handle is older than what we know of its message, negative when newer. After
+ * a crash attempts may be counted anew: then the epoch of the lease tells which was first.
+ */
 const ageOf = (
   { table }: Deliveries,
   slot: number,
-  { attempt, generation }: ReceiptHandle,
-): number =>
-  (table.attempt[slot] as number) - attempt || (table.generation[slot] as number) - generation
+  { attempt, generation, epoch }: ReceiptHandle,
+): number => {
+  const granted = table.epoch[slot] as number
+  if (granted > 0 && granted !== epoch) return granted - epoch
+  return (
+    (table.attempt[slot] as number) - attempt || (table.generation[slot] as number) - generation
+  )
+}
 
 const isLate = (handle: ReceiptHandle, now: Now): boolean => handle.invisibleUntilMs <= now.wallMs
+
+/** Of a message that we never delivered, as far as we know: a crash has lost the lease. */
+const checkLost = (deliveries: Deliveries, handle: ReceiptHandle, now: Now): void => {
+  if (handle.resets !== deliveries.resets || isLate(handle, now)) throw expired()
+}
 
 /** Ends a delivery. Nothing to do when it was acknowledged before. */
 export const decideAck = (
@@ -45,9 +59,8 @@ export const decideAck = (
   now: Now,
 ): AckedFact | undefined => {
   const { queueOffset } = handle
-  if (queueOffset >= deliveries.next) {
-    if (isLate(handle, now)) throw expired()
-  } else if (heldSlot(deliveries, handle, now) < 0) return undefined
+  if (queueOffset >= deliveries.next) checkLost(deliveries, handle, now)
+  else if (heldSlot(deliveries, handle, now) < 0) return undefined
   return { type: 'acked', runs: [queueOffset, 1] }
 }
 
@@ -57,13 +70,13 @@ export const decideRestore = (
   handle: ReceiptHandle,
   now: Now,
 ): ExtendedFact | undefined => {
-  const { queueOffset, attempt, generation, invisibleUntilMs } = handle
+  const { queueOffset, attempt, generation, invisibleUntilMs, epoch } = handle
   if (queueOffset < deliveries.next) return undefined
-  if (isLate(handle, now)) throw expired()
+  checkLost(deliveries, handle, now)
   return {
     type: 'extended',
-    ...{ queueOffset, attempt, generation, invisibleUntilMs },
-    cause: 'extended',
+    ...{ queueOffset, attempt, generation, invisibleUntilMs, epoch },
+    cause: 'recovered',
   }
 }
 
@@ -79,10 +92,9 @@ export const decideExtend = (
   { invisibleMs, cause }: Extension,
   now: Now,
 ): ExtendedFact => {
-  const { queueOffset, attempt } = handle
-  if (queueOffset >= deliveries.next) {
-    if (isLate(handle, now)) throw expired()
-  } else if (heldSlot(deliveries, handle, now) < 0) throw expired()
+  const { queueOffset, attempt, epoch } = handle
+  if (queueOffset >= deliveries.next) checkLost(deliveries, handle, now)
+  else if (heldSlot(deliveries, handle, now) < 0) throw expired()
   const keepsGeneration = cause === 'renewed' || cause === 'sessionLost'
   return {
     type: 'extended',
@@ -91,5 +103,6 @@ export const decideExtend = (
     generation: keepsGeneration ? handle.generation : (handle.generation + 1) & 0xffff,
     invisibleUntilMs: Math.ceil(now.wallMs + invisibleMs),
     cause,
+    epoch,
   }
 }

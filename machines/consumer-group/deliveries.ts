@@ -1,11 +1,12 @@
+import { type DeliveryCause, deliveryCauses } from '../../model/delivery/causes.ts'
 import type {
+  AttemptEntry,
   DeliveriesState,
   DeliveryFact,
-  ExtensionCause,
+  ExtendedFact,
   LeasedFact,
   UnackedEntry,
 } from '../../model/delivery/facts.ts'
-import type { DeliveryCause } from '../../model/ports.ts'
 import { LeaseTable } from './lease-table.ts'
 
 /** Lease states. A removed slot is 0, so that a fresh array is empty. */
@@ -19,24 +20,17 @@ export const leaseState = {
   deadLettered: 4,
 } as const
 
-export const causeCodes = [
-  'first',
-  'deadline',
-  'negativeAck',
-  'sessionLost',
-  'crashRecovery',
-  'repeatedAttempt',
-] as const satisfies readonly DeliveryCause[]
+const codeOf = (cause: DeliveryCause): number => deliveryCauses.indexOf(cause)
 
-const causeOf = { deadline: 1, negativeAck: 2, sessionLost: 3 } as const
-
-const ATTEMPT_IDS_MAX = 64
+const ATTEMPT_IDS_MAX = 256
+/** Above so many, clients without leases are forgotten. */
+const CLIENTS_KEPT = 64
 
 export interface FoldContext {
   /** Add to a wall deadline to get a monotonic one. */
   readonly skewMs: number
-  /** The session number that holds a new lease; 0 for none, as after a restart. */
-  readonly session: number
+  /** The number of the session that renews a client's leases; 0 for none. */
+  readonly sessionOf?: (clientId: string) => number
 }
 
 /**
@@ -55,7 +49,14 @@ export class Deliveries {
   deadlineMin = Number.POSITIVE_INFINITY
   /** Slots that can be delivered now. */
   available = 0
-  readonly #attemptIds = new Map<string, readonly number[]>()
+  /** How often the offsets were reset. */
+  resets = 0
+  /** What is below and not delivered since the last reset comes because of it. */
+  resetEnd = 0
+  /** `[offset, attempt]` pairs, flat, by attempt id. */
+  readonly #attempts = new Map<string, readonly number[]>()
+  /** Whose sessions the table's numbers are. */
+  readonly #clients = new Map<number, string>()
 
   constructor(start = 0) {
     this.next = start
@@ -74,9 +75,16 @@ export class Deliveries {
     return this.table.count - this.available
   }
 
-  /** Offsets of the batch that was leased under this attempt id, if it is remembered. */
-  offsetsOfAttempt(attemptId: string): readonly number[] | undefined {
-    return this.#attemptIds.get(attemptId)
+  /** What is still leased of the batch that this attempt id was given. */
+  offsetsOfAttempt(attemptId: string): number[] {
+    return this.#leasedOf(this.#attempts.get(attemptId) ?? []).filter((_, at) => at % 2 === 0)
+  }
+
+  /** Why the message is delivered when it is delivered now. */
+  causeOf(offset: number): DeliveryCause {
+    const slot = this.table.find(offset)
+    const cause = slot < 0 ? 'first' : (deliveryCauses[this.table.cause[slot] as number] ?? 'first')
+    return cause === 'first' && offset < this.resetEnd ? 'reset' : cause
   }
 
   /** Folding never refuses: what does not apply any more changes nothing. */
@@ -86,17 +94,17 @@ export class Deliveries {
         this.#foldLeased(fact, context)
         return
       case 'extended':
-        this.#foldExtended(fact.queueOffset, fact.generation, fact.cause, {
-          deadline: fact.invisibleUntilMs + context.skewMs,
-          attempt: fact.attempt,
-        })
+        this.#foldExtended(fact, fact.invisibleUntilMs + context.skewMs)
         return
       case 'acked':
         for (let index = 0; index < fact.runs.length; index += 2)
           this.#foldAcked(fact.runs[index] as number, fact.runs[index + 1] as number)
         return
       case 'carried':
-        this.restore(fact, context.skewMs)
+        this.restore(fact, context)
+        return
+      case 'reset':
+        this.#foldReset(fact.next)
         return
     }
   }
@@ -164,6 +172,15 @@ export class Deliveries {
     else this.#makeAvailable(slot)
   }
 
+  /** True while a lease here is renewed by this session. */
+  isHeldBy(session: number): boolean {
+    const { table } = this
+    for (let slot = table.head; slot < table.tail; slot++)
+      if (table.state[slot] === leaseState.leased && table.session[slot] === session)
+        if (table.autoRenew[slot] === 1) return true
+    return false
+  }
+
   /** Leases of a lost session end at `deadline`, if they did not earlier. Calls back per lease. */
   loseSession(session: number, deadline: number, lost: (slot: number) => void): void {
     const { table } = this
@@ -176,32 +193,46 @@ export class Deliveries {
   state(skewMs: number): DeliveriesState {
     const { table } = this
     const unacked: UnackedEntry[] = []
+    const attempts: AttemptEntry[] = []
+    this.#forgetAttempts()
+    for (const [attemptId, leases] of this.#attempts) attempts.push({ attemptId, leases })
     for (let slot = table.head; slot < table.tail; slot++) {
       const state = table.state[slot]
       if (state === leaseState.removed || state === leaseState.deadLettered) continue
       const leased = state === leaseState.leased
+      const renews = leased && table.autoRenew[slot] === 1
       unacked.push({
         queueOffset: table.offset[slot] as number,
         attempt: table.attempt[slot] as number,
         generation: table.generation[slot] as number,
         invisibleUntilMs: leased ? Math.ceil((table.deadline[slot] as number) - skewMs) : 0,
         autoRenew: table.autoRenew[slot] === 1,
+        cause: deliveryCauses[table.cause[slot] as number] ?? 'first',
+        epoch: table.epoch[slot] as number,
+        clientId: (renews && this.#clients.get(table.session[slot] as number)) || '',
+        renewals: table.renewals[slot] as number,
       })
     }
-    return { next: this.next, unacked }
+    const { next, resets } = this
+    const resetEnd = this.resetEnd > this.floor ? this.resetEnd : 0
+    return { next, resets, resetEnd, attempts, unacked }
   }
 
-  restore(state: DeliveriesState, skewMs: number): void {
-    this.table.clear()
-    this.available = 0
-    this.deadlineMin = Number.POSITIVE_INFINITY
+  restore(state: DeliveriesState, { skewMs, sessionOf }: FoldContext): void {
+    this.#forget()
     this.next = state.next
+    this.resets = state.resets
+    this.resetEnd = state.resetEnd
+    for (const { attemptId, leases } of state.attempts) this.#attempts.set(attemptId, leases)
     for (const entry of state.unacked) {
       const slot = this.table.push(entry.queueOffset)
       this.table.attempt[slot] = entry.attempt
       this.table.generation[slot] = entry.generation
       this.table.autoRenew[slot] = entry.autoRenew ? 1 : 0
-      this.table.cause[slot] = entry.attempt === 0 ? 0 : causeOf.deadline
+      this.table.cause[slot] = codeOf(entry.cause)
+      this.table.epoch[slot] = entry.epoch
+      this.table.renewals[slot] = entry.renewals
+      this.table.session[slot] = this.#sessionOf(entry.clientId, sessionOf)
       if (entry.invisibleUntilMs === 0) {
         this.table.state[slot] = leaseState.available
         this.available++
@@ -209,10 +240,11 @@ export class Deliveries {
     }
   }
 
-  #foldLeased(fact: LeasedFact, { skewMs, session }: FoldContext): void {
+  #foldLeased(fact: LeasedFact, { skewMs, sessionOf }: FoldContext): void {
     const { table } = this
     const deadline = fact.invisibleUntilMs + skewMs
-    const offsets: number[] = []
+    const session = this.#sessionOf(fact.clientId, sessionOf)
+    const leases: number[] = []
     for (let index = 0; index < fact.runs.length; index += 3) {
       const start = fact.runs[index] as number
       const end = start + (fact.runs[index + 1] as number)
@@ -220,35 +252,56 @@ export class Deliveries {
         const slot = this.#slotFor(offset)
         if (slot < 0) continue
         if (table.state[slot] === leaseState.available) this.available--
-        table.attempt[slot] = fact.runs[index + 2] as number
+        const attempt = fact.runs[index + 2] as number
+        table.attempt[slot] = attempt
         table.generation[slot] = 0
         table.autoRenew[slot] = fact.autoRenew ? 1 : 0
+        table.renewals[slot] = 0
         table.session[slot] = session
-        table.cause[slot] = causeOf.deadline
+        table.epoch[slot] = fact.epoch
+        table.cause[slot] = codeOf('deadline')
         this.#lease(slot, deadline)
-        offsets.push(offset)
+        leases.push(offset, attempt)
       }
     }
-    if (fact.attemptId !== '') this.#rememberAttempt(fact.attemptId, offsets)
+    if (fact.attemptId !== '') this.#rememberAttempt(fact.attemptId, leases)
   }
 
-  #foldExtended(
-    offset: number,
-    generation: number,
-    cause: ExtensionCause,
-    { deadline, attempt }: { deadline: number; attempt: number },
-  ): void {
+  #foldExtended(fact: ExtendedFact, deadline: number): void {
+    const { table } = this
+    const { cause, attempt } = fact
     // Ahead when a crash lost the lease that is extended.
-    const slot = this.#slotFor(offset)
+    const ahead = this.next
+    const slot = this.#slotFor(fact.queueOffset)
     if (slot < 0) return
-    if (this.table.state[slot] === leaseState.available) this.available--
-    this.table.attempt[slot] = attempt
-    this.table.generation[slot] = generation
-    if (cause === 'negativeAck') this.table.cause[slot] = causeOf.negativeAck
-    if (cause === 'sessionLost') this.table.cause[slot] = causeOf.sessionLost
+    if (table.state[slot] === leaseState.available) this.available--
+    table.attempt[slot] = attempt
+    table.generation[slot] = fact.generation
+    if (fact.epoch > 0) table.epoch[slot] = fact.epoch
+    if (cause === 'negativeAck' || cause === 'sessionLost') table.cause[slot] = codeOf(cause)
+    // Given back before anybody saw it: no delivery at all.
+    if (cause === 'extended' && attempt === 0) table.cause[slot] = codeOf('first')
+    if (cause === 'recovered') this.#foldRecovered(ahead, slot)
+    if (cause === 'renewed') table.renewals[slot] = (table.renewals[slot] as number) + 1
     // Whoever asks for a deadline of its own gets it: the session does not renew it any more.
-    if (cause !== 'renewed') this.table.autoRenew[slot] = 0
+    else table.autoRenew[slot] = 0
     this.#lease(slot, deadline)
+  }
+
+  /** Queues are read in order: what stands before a lost lease was most likely lost with it. */
+  #foldRecovered(ahead: number, recovered: number): void {
+    const { table } = this
+    table.cause[recovered] = codeOf('deadline')
+    for (let slot = table.lowerBound(ahead); slot < recovered; slot++)
+      if (table.state[slot] === leaseState.available) table.cause[slot] = codeOf('crashRecovery')
+  }
+
+  #foldReset(next: number): void {
+    const resetEnd = Math.max(this.resetEnd, this.next)
+    this.#forget()
+    this.next = next
+    this.resetEnd = resetEnd
+    this.resets++
   }
 
   #foldAcked(start: number, count: number): void {
@@ -289,11 +342,56 @@ export class Deliveries {
     if (this.table.count === 0) this.deadlineMin = Number.POSITIVE_INFINITY
   }
 
-  #rememberAttempt(attemptId: string, offsets: readonly number[]): void {
-    this.#attemptIds.delete(attemptId)
-    this.#attemptIds.set(attemptId, offsets)
-    if (this.#attemptIds.size <= ATTEMPT_IDS_MAX) return
-    const [oldest] = this.#attemptIds.keys()
-    if (oldest !== undefined) this.#attemptIds.delete(oldest)
+  #rememberAttempt(attemptId: string, leases: readonly number[]): void {
+    this.#attempts.delete(attemptId)
+    this.#attempts.set(attemptId, leases)
+    if (this.#attempts.size <= ATTEMPT_IDS_MAX) return
+    this.#forgetAttempts()
+    const [oldest] = this.#attempts.keys()
+    if (this.#attempts.size > ATTEMPT_IDS_MAX && oldest !== undefined) this.#attempts.delete(oldest)
+  }
+
+  /** An attempt of which nothing is leased any more gets a new batch when it is repeated. */
+  #forgetAttempts(): void {
+    for (const [attemptId, leases] of this.#attempts) {
+      const left = this.#leasedOf(leases)
+      if (left.length === 0) this.#attempts.delete(attemptId)
+      else this.#attempts.set(attemptId, left)
+    }
+  }
+
+  #leasedOf(leases: readonly number[]): number[] {
+    const left: number[] = []
+    for (let index = 0; index < leases.length; index += 2) {
+      const slot = this.table.find(leases[index] as number)
+      const attempt = leases[index + 1] as number
+      if (slot < 0 || this.table.state[slot] !== leaseState.leased) continue
+      if (this.table.attempt[slot] === attempt)
+        left.push(this.table.offset[slot] as number, attempt)
+    }
+    return left
+  }
+
+  #sessionOf(clientId: string, sessionOf: FoldContext['sessionOf']): number {
+    const session = clientId === '' ? 0 : (sessionOf?.(clientId) ?? 0)
+    if (session === 0 || this.#clients.has(session)) return session
+    if (this.#clients.size >= CLIENTS_KEPT) this.#forgetClients()
+    this.#clients.set(session, clientId)
+    return session
+  }
+
+  #forgetClients(): void {
+    const { table } = this
+    const held = new Set<number>(table.session.subarray(table.head, table.tail))
+    for (const session of this.#clients.keys())
+      if (!held.has(session)) this.#clients.delete(session)
+  }
+
+  #forget(): void {
+    this.table.clear()
+    this.available = 0
+    this.deadlineMin = Number.POSITIVE_INFINITY
+    this.#attempts.clear()
+    this.#clients.clear()
   }
 }

@@ -1,7 +1,7 @@
 const CAPACITY_MIN = 16
 
 /**
- * Slots of unacknowledged offsets in typed arrays, sorted by offset: 36 bytes each.
+ * Slots of unacknowledged offsets in typed arrays, sorted by offset: 40 bytes each.
  *
  * Slots are pushed at the tail in growing order and removed anywhere; removed ones are closed
  * up when they are the majority. Slot numbers are valid until the next push or `tidy`.
@@ -10,6 +10,8 @@ export class LeaseTable {
   offset = new Float64Array(0)
   deadline = new Float64Array(0)
   session = new Uint32Array(0)
+  /** Of the log when the newest lease was granted; 0 while unknown. */
+  epoch = new Uint32Array(0)
   /** Hash of the message group + 1; 0 while it was not looked up. */
   groupHash = new Float64Array(0)
   attempt = new Uint16Array(0)
@@ -38,6 +40,7 @@ export class LeaseTable {
     this.offset[slot] = offset
     this.deadline[slot] = 0
     this.session[slot] = 0
+    this.epoch[slot] = 0
     this.groupHash[slot] = 0
     this.attempt[slot] = 0
     this.generation[slot] = 0
@@ -97,6 +100,7 @@ export class LeaseTable {
       this.deadline,
       this.groupHash,
       this.session,
+      this.epoch,
       this.attempt,
       this.generation,
       this.state,
@@ -130,6 +134,7 @@ export class LeaseTable {
     this.deadline = grown(this.deadline, new Float64Array(capacity))
     this.groupHash = grown(this.groupHash, new Float64Array(capacity))
     this.session = grown(this.session, new Uint32Array(capacity))
+    this.epoch = grown(this.epoch, new Uint32Array(capacity))
     this.attempt = grown(this.attempt, new Uint16Array(capacity))
     this.generation = grown(this.generation, new Uint16Array(capacity))
     this.state = grown(this.state, new Uint8Array(capacity))

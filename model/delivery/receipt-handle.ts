@@ -15,4 +15,6 @@ export interface ReceiptHandle {
   readonly invisibleUntilMs: number
   /** The log's epoch in which the lease was granted. */
   readonly epoch: number
+  /** How often the queue's offsets were reset for the group before the lease was granted. */
+  readonly resets: number
 }

@@ -39,13 +39,15 @@ export const snapshotOf = ({ state, components }: CoreBroker): string[] => {
     for (const { topic, cells } of group.subscriptions.values())
       for (const cell of cells) {
         if (cell === undefined) continue
-        const { next, unacked } = cell.deliveries.state(skewMs)
+        const { next, unacked, resets, resetEnd } = cell.deliveries.state(skewMs)
         // A group that looked and took nothing knows as much as one that never looked.
         const isFresh = next <= (topic.queues[cell.address.queueId]?.offsetMin ?? 0)
-        if (!isFresh || unacked.length > 0) line('deliveries', { ...cell.address, next })
-        for (const { invisibleUntilMs, ...entry } of unacked) {
+        if (!isFresh || unacked.length > 0)
+          line('deliveries', { ...cell.address, next, resets, resetEnd })
+        for (const { invisibleUntilMs, clientId, ...entry } of unacked) {
           const untilMs = invisibleUntilMs <= nowMs ? 0 : invisibleUntilMs
-          line('unacked', { ...cell.address, ...entry, untilMs })
+          const renewedBy = untilMs === 0 ? '' : clientId
+          line('unacked', { ...cell.address, ...entry, untilMs, renewedBy })
         }
       }
   }

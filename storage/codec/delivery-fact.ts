@@ -1,5 +1,7 @@
+import { deliveryCauses } from '../../model/delivery/causes.ts'
 import {
   type DeliveriesAddress,
+  type DeliveriesState,
   type DeliveryFact,
   extensionCauses,
   type UnackedEntry,
@@ -36,28 +38,72 @@ const readRuns = (payload: Cursor, width: 2 | 3): number[] => {
   return runs
 }
 
-const entryFields = (entries: readonly UnackedEntry[]): number[] => {
-  const fields: number[] = [entries.length]
+/** Clients of auto-renewed leases stand once before the entries, which name them by position + 1. */
+const stateFields = (state: DeliveriesState): Field[] => {
+  const clients = [...new Set(state.unacked.map(({ clientId }) => clientId))].filter(Boolean)
+  const fields: Field[] = [state.next, state.resets, state.resetEnd, clients.length, ...clients]
+  fields.push(state.attempts.length)
+  for (const { attemptId, leases } of state.attempts)
+    fields.push(attemptId, leases.length, ...leases)
+  fields.push(state.unacked.length)
   let previous = 0
-  for (const entry of entries) {
+  for (const entry of state.unacked) {
     fields.push(entry.queueOffset - previous, entry.attempt, entry.generation)
     fields.push(entry.invisibleUntilMs, entry.autoRenew ? 1 : 0)
+    fields.push(deliveryCauses.indexOf(entry.cause), entry.epoch)
+    fields.push(clients.indexOf(entry.clientId) + 1, entry.renewals)
     previous = entry.queueOffset
   }
   return fields
 }
 
-const readEntries = (payload: Cursor): UnackedEntry[] => {
+const readState = (payload: Cursor, version: number): DeliveriesState => {
+  const next = payload.varint()
+  if (version === 1)
+    return {
+      next,
+      resets: 0,
+      resetEnd: 0,
+      attempts: [],
+      unacked: readEntries(payload, version, []),
+    }
+  const resets = payload.varint()
+  const resetEnd = payload.varint()
+  const clients = Array.from({ length: payload.varint() }, () => readText(payload))
+  const attempts = Array.from({ length: payload.varint() }, () => ({
+    attemptId: readText(payload),
+    leases: Array.from({ length: payload.varint() }, () => payload.varint()),
+  }))
+  return { next, resets, resetEnd, attempts, unacked: readEntries(payload, version, clients) }
+}
+
+const readEntries = (
+  payload: Cursor,
+  version: number,
+  clients: readonly string[],
+): UnackedEntry[] => {
   let previous = 0
   return Array.from({ length: payload.varint() }, () => {
     const queueOffset = previous + payload.varint()
     previous = queueOffset
-    return {
+    const attempt = payload.varint()
+    const head = {
       queueOffset,
-      attempt: payload.varint(),
+      attempt,
       generation: payload.varint(),
       invisibleUntilMs: payload.varint(),
       autoRenew: payload.varint() === 1,
+    }
+    if (version === 1) {
+      const cause = attempt === 0 ? 'first' : 'deadline'
+      return { ...head, cause, epoch: 0, clientId: '', renewals: 0 } as const
+    }
+    return {
+      ...head,
+      cause: deliveryCauses[payload.varint()] ?? 'deadline',
+      epoch: payload.varint(),
+      clientId: clients[payload.varint() - 1] ?? '',
+      renewals: payload.varint(),
     }
   })
 }
@@ -67,6 +113,7 @@ const typeOf = {
   extended: factType.extended,
   acked: factType.acked,
   carried: factType.deliveriesCarried,
+  reset: factType.offsetsReset,
 } as const satisfies Record<DeliveryFact['type'], number>
 
 const fieldsOf = (fact: DeliveryFact): Field[] => {
@@ -76,6 +123,8 @@ const fieldsOf = (fact: DeliveryFact): Field[] => {
         fact.invisibleUntilMs,
         fact.autoRenew ? 1 : 0,
         fact.attemptId,
+        fact.epoch,
+        fact.clientId,
         ...runFields(fact.runs, 3),
       ]
     case 'extended':
@@ -85,11 +134,14 @@ const fieldsOf = (fact: DeliveryFact): Field[] => {
         fact.generation,
         fact.invisibleUntilMs,
         extensionCauses.indexOf(fact.cause),
+        fact.epoch,
       ]
     case 'acked':
       return runFields(fact.runs, 2)
     case 'carried':
-      return [fact.next, ...entryFields(fact.unacked)]
+      return stateFields(fact)
+    case 'reset':
+      return [fact.next]
   }
 }
 
@@ -103,7 +155,7 @@ export const encodeDeliveryFact = (address: DeliveriesAddress, fact: DeliveryFac
   ])
 
 export const isDeliveryFact = (type: number): boolean =>
-  type >= factType.leased && type <= factType.deliveriesCarried
+  type >= factType.leased && type <= factType.offsetsReset
 
 export const readDeliveriesAddress = (payload: Cursor): DeliveriesAddress => ({
   groupId: payload.varint(),
@@ -112,7 +164,7 @@ export const readDeliveriesAddress = (payload: Cursor): DeliveriesAddress => ({
 })
 
 /** Reads what follows the address. */
-export const readDeliveryFact = (type: number, payload: Cursor): DeliveryFact => {
+export const readDeliveryFact = (type: number, payload: Cursor, version: number): DeliveryFact => {
   switch (type) {
     case factType.leased:
       return {
@@ -120,6 +172,8 @@ export const readDeliveryFact = (type: number, payload: Cursor): DeliveryFact =>
         invisibleUntilMs: payload.varint(),
         autoRenew: payload.varint() === 1,
         attemptId: readText(payload),
+        epoch: version === 1 ? 0 : payload.varint(),
+        clientId: version === 1 ? '' : readText(payload),
         runs: readRuns(payload, 3),
       }
     case factType.extended:
@@ -130,10 +184,13 @@ export const readDeliveryFact = (type: number, payload: Cursor): DeliveryFact =>
         generation: payload.varint(),
         invisibleUntilMs: payload.varint(),
         cause: extensionCauses[payload.varint()] ?? 'extended',
+        epoch: version === 1 ? 0 : payload.varint(),
       }
     case factType.acked:
       return { type: 'acked', runs: readRuns(payload, 2) }
+    case factType.offsetsReset:
+      return { type: 'reset', next: payload.varint() }
     default:
-      return { type: 'carried', next: payload.varint(), unacked: readEntries(payload) }
+      return { type: 'carried', ...readState(payload, version) }
   }
 }

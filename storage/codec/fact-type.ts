@@ -20,11 +20,23 @@ export const factType = {
   extended: 31,
   acked: 32,
   deliveriesCarried: 33,
+  offsetsReset: 34,
   logOpened: 40,
   logTrimmed: 41,
 } as const
 
 export const FACT_VERSION = 1
+
+/** Types whose encoding has grown: all versions up to this one are read. */
+const newestVersions: Readonly<Record<number, number>> = {
+  [factType.groupCreated]: 2,
+  [factType.groupUpdated]: 2,
+  [factType.leased]: 2,
+  [factType.extended]: 2,
+  [factType.deliveriesCarried]: 2,
+}
+
+export const newestVersion = (type: number): number => newestVersions[type] ?? FACT_VERSION
 
 /** Facts that nobody waits for: losing one can only cause a redelivery (house: section 2). */
 export const isBuffered = (type: number): boolean =>

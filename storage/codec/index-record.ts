@@ -5,7 +5,7 @@ import type { Cursor } from '../../model/wire/varint.ts'
 import { encodeDeliveryFact, readDeliveriesAddress, readDeliveryFact } from './delivery-fact.ts'
 import { factType } from './fact-type.ts'
 import { encodeFields, type Field } from './fields.ts'
-import { recordAt } from './record.ts'
+import { type RecordView, recordAt } from './record.ts'
 import { groupFields, readGroup, readTopic, topicFields } from './registry-fact.ts'
 
 /**
@@ -56,9 +56,9 @@ const readSpan = (payload: Cursor): Span => {
 const bufferOf = (bytes: Uint8Array): Buffer =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
-const payloadOf = (value: Uint8Array): Cursor => {
+const recordOf = (value: Uint8Array): RecordView => {
   try {
-    return recordAt(bufferOf(value), 0, 0).payload
+    return recordAt(bufferOf(value), 0, 0)
   } catch (cause) {
     throw new BrokerError(
       'CORRUPT',
@@ -67,6 +67,8 @@ const payloadOf = (value: Uint8Array): Cursor => {
     )
   }
 }
+
+const payloadOf = (value: Uint8Array): Cursor => recordOf(value).payload
 
 export const encodeCursor = (cursor: IndexCursor): Buffer =>
   encodeFields(factType.logOpened, [
@@ -118,8 +120,8 @@ export const encodeGroupRecord = (span: Span, group: GroupState): Buffer =>
   encodeFields(factType.groupCreated, [...spanFields(span), ...groupFields(group)])
 
 export const readGroupRecord = (value: Uint8Array): { span: Span; group: GroupState } => {
-  const payload = payloadOf(value)
-  return { span: readSpan(payload), group: readGroup(payload) }
+  const { payload, version } = recordOf(value)
+  return { span: readSpan(payload), group: readGroup(payload, version) }
 }
 
 /** The span as a record of its own, then the carried fact as it would stand in the log. */
@@ -140,7 +142,7 @@ export const readDeliveriesRecord = (
   const head = recordAt(bytes, 0, 0)
   const body = recordAt(bytes, 0, head.size)
   const address = readDeliveriesAddress(body.payload)
-  const fact = readDeliveryFact(factType.deliveriesCarried, body.payload)
+  const fact = readDeliveryFact(factType.deliveriesCarried, body.payload, body.version)
   if (fact.type !== 'carried') throw new RangeError('not a deliveries record')
   return { span: readSpan(head.payload), address, state: fact }
 }

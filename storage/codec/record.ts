@@ -1,7 +1,7 @@
 import { BrokerError } from '../../model/errors.ts'
 import { Cursor, putVarint, varintSize } from '../../model/wire/varint.ts'
 import { CHUNK_HEADER_BYTES } from './chunk.ts'
-import { FACT_VERSION } from './fact-type.ts'
+import { newestVersion } from './fact-type.ts'
 
 /**
  * A record: varint length of what follows, type byte, version byte, payload.
@@ -9,6 +9,7 @@ import { FACT_VERSION } from './fact-type.ts'
  */
 export interface RecordView {
   readonly type: number
+  readonly version: number
   /** Where the record begins in its chunk. */
   readonly at: number
   /** Bytes of the whole record, length prefix included. */
@@ -29,7 +30,7 @@ export const putRecordHead = (
 ): number => {
   const position = putVarint(bytes, at, payloadBytes + 2)
   bytes[position] = type
-  bytes[position + 1] = FACT_VERSION
+  bytes[position + 1] = newestVersion(type)
   return position + 2
 }
 
@@ -47,15 +48,18 @@ export const recordAt = (chunk: Buffer, chunkOffset: number, at: number): Record
   const head = new Cursor(chunk, at)
   const length = head.varint()
   const end = head.at + length
-  const version = chunk[head.at + 1]
-  if (length < 2 || end > chunk.length || version !== FACT_VERSION)
+  const type = chunk[head.at] as number
+  const version = chunk[head.at + 1] as number
+  const isKnown = version > 0 && version <= newestVersion(type)
+  if (length < 2 || end > chunk.length || !isKnown)
     throw new BrokerError('CORRUPT', {
       store: 'CommitLog',
       position: chunkOffset + at,
       reason: `record version ${version} is unknown or the record does not fit its chunk`,
     })
   return {
-    type: chunk[head.at] as number,
+    type,
+    version,
     at,
     size: end - at,
     payload: new Cursor(chunk, head.at + 2, end),

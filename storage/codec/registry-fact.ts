@@ -1,3 +1,4 @@
+import { type GroupSettings, groupDefaults, startPositions } from '../../model/addressing/group.ts'
 import type {
   GroupState,
   OwnerStatus,
@@ -5,6 +6,7 @@ import type {
   TopicState,
 } from '../../model/addressing/registry-facts.ts'
 import { type TopicSettings, topicTypes } from '../../model/addressing/topic.ts'
+import type { RetryPolicy } from '../../model/delivery/retry-policy.ts'
 import type { Cursor } from '../../model/wire/varint.ts'
 import { factType } from './fact-type.ts'
 import { encodeFields, type Field, readText } from './fields.ts'
@@ -55,18 +57,51 @@ export const readTopic = (payload: Cursor): TopicState => ({
   })),
 })
 
+const retryFields = (retry: RetryPolicy): Field[] =>
+  retry.kind === 'customized'
+    ? [0, retry.stepsMs.length, ...retry.stepsMs]
+    : [1, retry.initialMs, retry.maxMs, Math.round(retry.multiplier * 1_000)]
+
+const readRetry = (payload: Cursor): RetryPolicy =>
+  payload.varint() === 0
+    ? { kind: 'customized', stepsMs: readNumbers(payload) }
+    : {
+        kind: 'exponential',
+        initialMs: payload.varint(),
+        maxMs: payload.varint(),
+        multiplier: payload.varint() / 1_000,
+      }
+
+const groupSettingsFields = ({ attemptsMax, startFrom, paused, retry }: GroupSettings): Field[] => [
+  attemptsMax,
+  startPositions.indexOf(startFrom),
+  paused ? 1 : 0,
+  ...retryFields(retry),
+]
+
+const readGroupSettings = (payload: Cursor, version: number): GroupSettings => {
+  const attemptsMax = payload.varint()
+  if (version === 1) return { ...groupDefaults, attemptsMax }
+  return {
+    attemptsMax,
+    startFrom: startPositions[payload.varint()] ?? 'earliest',
+    paused: payload.varint() === 1,
+    retry: readRetry(payload),
+  }
+}
+
 export const groupFields = (group: GroupState): Field[] => [
   group.groupId,
   group.name,
   statuses.indexOf(group.status),
-  group.attemptsMax,
+  ...groupSettingsFields(group),
 ]
 
-export const readGroup = (payload: Cursor): GroupState => ({
+export const readGroup = (payload: Cursor, version: number): GroupState => ({
   groupId: payload.varint(),
   name: readText(payload),
   status: statuses[payload.varint()] ?? 'serving',
-  attemptsMax: payload.varint(),
+  ...readGroupSettings(payload, version),
 })
 
 const readNumbers = (payload: Cursor): number[] =>
@@ -96,7 +131,7 @@ const fieldsOf = (fact: RegistryFact): Field[] => {
     case 'groupCreated':
       return groupFields(fact.group)
     case 'groupUpdated':
-      return [fact.groupId, fact.settings.attemptsMax]
+      return [fact.groupId, ...groupSettingsFields(fact.settings)]
     case 'groupEnded':
     case 'groupDropped':
       return [fact.groupId]
@@ -110,7 +145,7 @@ const fieldsOf = (fact: RegistryFact): Field[] => {
 export const encodeRegistryFact = (fact: RegistryFact): Buffer =>
   encodeFields(factType[fact.type], fieldsOf(fact))
 
-const readers: Readonly<Record<number, (payload: Cursor) => RegistryFact>> = {
+const readers: Readonly<Record<number, (payload: Cursor, version: number) => RegistryFact>> = {
   [factType.topicCreated]: (payload) => ({ type: 'topicCreated', topic: readTopic(payload) }),
   [factType.topicCarried]: (payload) => ({ type: 'topicCarried', topic: readTopic(payload) }),
   [factType.topicUpdated]: (payload) => ({
@@ -134,11 +169,14 @@ const readers: Readonly<Record<number, (payload: Cursor) => RegistryFact>> = {
     bytes: payload.varint(),
     freed: readNumbers(payload),
   }),
-  [factType.groupCreated]: (payload) => ({ type: 'groupCreated', group: readGroup(payload) }),
-  [factType.groupUpdated]: (payload) => ({
+  [factType.groupCreated]: (payload, version) => ({
+    type: 'groupCreated',
+    group: readGroup(payload, version),
+  }),
+  [factType.groupUpdated]: (payload, version) => ({
     type: 'groupUpdated',
     groupId: payload.varint(),
-    settings: { attemptsMax: payload.varint() },
+    settings: readGroupSettings(payload, version),
   }),
   [factType.groupEnded]: (payload) => ({ type: 'groupEnded', groupId: payload.varint() }),
   [factType.groupDropped]: (payload) => ({ type: 'groupDropped', groupId: payload.varint() }),
@@ -155,5 +193,8 @@ const readers: Readonly<Record<number, (payload: Cursor) => RegistryFact>> = {
 }
 
 /** Undefined for a type that is not a registry fact. */
-export const readRegistryFact = (type: number, payload: Cursor): RegistryFact | undefined =>
-  readers[type]?.(payload)
+export const readRegistryFact = (
+  type: number,
+  payload: Cursor,
+  version: number,
+): RegistryFact | undefined => readers[type]?.(payload, version)

@@ -74,10 +74,10 @@ export const aLog = async (settings: CommitLogSettings = tiny) => {
       (async () => {
         for await (const step of log.chunks.scan(0)) {
           if (step.type === 'gap') throw new Error(`nothing is at ${step.from}`)
-          for (const { type, payload } of recordsOf(step.bytes, step.offset)) {
+          for (const { type, payload, version } of recordsOf(step.bytes, step.offset)) {
             if (isDeliveryFact(type)) found.push(`b${readDeliveriesAddress(payload).groupId}`)
             else {
-              const fact = readRegistryFact(type, payload)
+              const fact = readRegistryFact(type, payload, version)
               if (fact?.type === 'groupEnded') found.push(`d${fact.groupId}`)
             }
           }

@@ -25,6 +25,7 @@ interface Message {
 }
 
 const ATTEMPTS_MAX = 3
+const lease1 = { epoch: 1, clientId: '' }
 const LEASE_MS = 10
 const QUEUE = 24
 
@@ -118,7 +119,7 @@ class Run {
         return
       case 'restart': {
         const restored = new Deliveries()
-        restored.restore(this.deliveries.state(0), 0)
+        restored.restore(this.deliveries.state(0), { skewMs: 0 })
         this.deliveries = restored
         return
       }
@@ -157,7 +158,7 @@ class Run {
     for (const offset of plan.exhausted) this.exhaust(offset)
     if (plan.skipped.length > 0) {
       const before = this.messages.map(({ state }) => state)
-      deliveries.fold({ type: 'acked', runs: plan.skipped }, { skewMs: 0, session: 0 })
+      deliveries.fold({ type: 'acked', runs: plan.skipped }, { skewMs: 0 })
       for (let index = 0; index < plan.skipped.length; index += 2)
         for (let count = 0; count < (plan.skipped[index + 1] as number); count++) {
           const offset = (plan.skipped[index] as number) + count
@@ -169,8 +170,15 @@ class Run {
     for (const offset of plan.offsets) this.checkDeliverable(offset, plan.offsets)
     const invisibleUntilMs = this.nowMs + LEASE_MS
     deliveries.fold(
-      { type: 'leased', runs: plan.leases, invisibleUntilMs, autoRenew: false, attemptId: '' },
-      { skewMs: 0, session: 0 },
+      {
+        type: 'leased',
+        runs: plan.leases,
+        invisibleUntilMs,
+        autoRenew: false,
+        attemptId: '',
+        ...lease1,
+      },
+      { skewMs: 0 },
     )
     for (const offset of plan.offsets) {
       const message = this.messages[offset] as Message
@@ -179,7 +187,7 @@ class Run {
       message.generation = 0
       message.untilMs = invisibleUntilMs
       const { attempt, generation } = message
-      const ids = { topicId: 1, groupId: 2, queueId: 0, epoch: 1 }
+      const ids = { topicId: 1, groupId: 2, queueId: 0, epoch: 1, resets: 0 }
       this.handles.push({ ...ids, queueOffset: offset, attempt, generation, invisibleUntilMs })
     }
     // Near the bound, what a message group holds back takes room, too, and may hide others; and
@@ -196,7 +204,7 @@ class Run {
     assert.not(this.isOut(message))
     const slot = this.deliveries.table.find(offset)
     this.deliveries.holdForDeadLetter(slot)
-    this.deliveries.fold({ type: 'acked', runs: [offset, 1] }, { skewMs: 0, session: 0 })
+    this.deliveries.fold({ type: 'acked', runs: [offset, 1] }, { skewMs: 0 })
     message.state = 'dead'
   }
 
@@ -247,7 +255,7 @@ class Run {
     }
     assert.is(outcome !== 'expired', this.isHonoured(handle))
     if (outcome === 'expired' || outcome === undefined) return
-    this.deliveries.fold(outcome, { skewMs: 0, session: 0 })
+    this.deliveries.fold(outcome, { skewMs: 0 })
     message.state = 'acked'
   }
 
@@ -260,7 +268,7 @@ class Run {
     )
     assert.is(fact !== 'expired', this.isHonoured(handle))
     if (fact === 'expired') return
-    this.deliveries.fold(fact, { skewMs: 0, session: 0 })
+    this.deliveries.fold(fact, { skewMs: 0 })
     message.untilMs = this.nowMs + ms
     message.generation++
     const { generation, invisibleUntilMs } = fact
@@ -307,10 +315,17 @@ DeliveriesSpec('behave as an array of messages with deadlines, also across resta
 
 DeliveriesSpec('hold the floor, never the queue, for a message in a long back-off', () => {
   const deliveries = new Deliveries()
-  const context = { skewMs: 0, session: 0 }
+  const context = { skewMs: 0 }
   const lease = (runs: number[], untilMs: number) =>
     deliveries.fold(
-      { type: 'leased', runs, invisibleUntilMs: untilMs, autoRenew: false, attemptId: '' },
+      {
+        type: 'leased',
+        runs,
+        invisibleUntilMs: untilMs,
+        autoRenew: false,
+        attemptId: '',
+        ...lease1,
+      },
       context,
     )
   lease([0, 1, 1], 7_200_000)
@@ -326,11 +341,18 @@ DeliveriesSpec('hold the floor, never the queue, for a message in a long back-of
 DeliveriesSpec('renew a lease in place: the first handle still counts', () => {
   const deliveries = new Deliveries()
   deliveries.fold(
-    { type: 'leased', runs: [0, 1, 1], invisibleUntilMs: 60, autoRenew: true, attemptId: '' },
-    { skewMs: 0, session: 7 },
+    {
+      type: 'leased',
+      runs: [0, 1, 1],
+      invisibleUntilMs: 60,
+      autoRenew: true,
+      attemptId: '',
+      ...lease1,
+    },
+    { skewMs: 0, sessionOf: () => 7 },
   )
   deliveries.expire(60, () => 120)
-  const ids = { topicId: 1, groupId: 2, queueId: 0, epoch: 1 }
+  const ids = { topicId: 1, groupId: 2, queueId: 0, epoch: 1, resets: 0 }
   const handle = { ...ids, queueOffset: 0, attempt: 1, generation: 0, invisibleUntilMs: 60 }
   assert.is(heldSlot(deliveries, handle, { wallMs: 100, monotonicMs: 100 }), 0)
   const fact = decideAck(deliveries, handle, { wallMs: 100, monotonicMs: 100 })
@@ -339,13 +361,27 @@ DeliveriesSpec('renew a lease in place: the first handle still counts', () => {
 
 DeliveriesSpec('give a client’s own deadline precedence over renewal', () => {
   const deliveries = new Deliveries()
-  const context = { skewMs: 0, session: 7 }
+  const context = { skewMs: 0, sessionOf: () => 7 }
   deliveries.fold(
-    { type: 'leased', runs: [0, 1, 1], invisibleUntilMs: 60, autoRenew: true, attemptId: '' },
+    {
+      type: 'leased',
+      runs: [0, 1, 1],
+      invisibleUntilMs: 60,
+      autoRenew: true,
+      attemptId: '',
+      ...lease1,
+    },
     context,
   )
   const cause = 'negativeAck' as const
-  const change = { queueOffset: 0, attempt: 1, generation: 1, invisibleUntilMs: 10, cause }
+  const change = {
+    queueOffset: 0,
+    attempt: 1,
+    generation: 1,
+    invisibleUntilMs: 10,
+    cause,
+    epoch: 1,
+  }
   deliveries.fold({ type: 'extended', ...change }, context)
   deliveries.expire(10, (slot) => (deliveries.table.autoRenew[slot] === 1 ? 120 : undefined))
   assert.is(deliveries.available, 1)
@@ -363,11 +399,12 @@ DeliveriesSpec(
       generation: 0,
       invisibleUntilMs: 100,
       epoch: 1,
+      resets: 0,
     }
     const lost = new Deliveries()
     const fact = decideAck(lost, handle, { wallMs: 99, monotonicMs: 5 })
     assert.equal(fact, { type: 'acked', runs: [3, 1] })
-    if (fact) lost.fold(fact, { skewMs: 0, session: 0 })
+    if (fact) lost.fold(fact, { skewMs: 0 })
     assert.equal([lost.next, lost.unacked, lost.available, lost.floor], [4, 3, 3, 0])
     assert.throws(() => decideAck(new Deliveries(), handle, { wallMs: 100, monotonicMs: 5 }))
   },
@@ -376,11 +413,18 @@ DeliveriesSpec(
 DeliveriesSpec('remember the batch of an attempt id', () => {
   const deliveries = new Deliveries()
   deliveries.fold(
-    { type: 'leased', runs: [0, 2, 1], invisibleUntilMs: 60, autoRenew: false, attemptId: 'a' },
-    { skewMs: 0, session: 0 },
+    {
+      type: 'leased',
+      runs: [0, 2, 1],
+      invisibleUntilMs: 60,
+      autoRenew: false,
+      attemptId: 'a',
+      ...lease1,
+    },
+    { skewMs: 0 },
   )
   assert.equal(deliveries.offsetsOfAttempt('a'), [0, 1])
-  assert.is(deliveries.offsetsOfAttempt('b'), undefined)
+  assert.equal(deliveries.offsetsOfAttempt('b'), [])
   assert.is(deliveries.table.state[0], leaseState.leased)
 })
 

@@ -42,7 +42,15 @@ const deliverStored = (
 ): Buffer => {
   const { topic, queueId, queueOffset, storeAtMs, attempt, type } = place
   const at = { topic, topicId: 1, queueId, queueOffset, physicalOffset: 0, storeAtMs, type }
-  const handle = { ...at, groupId: 1, generation: 0, invisibleUntilMs: 0, epoch: 1, attempt }
+  const handle = {
+    ...at,
+    groupId: 1,
+    generation: 0,
+    invisibleUntilMs: 0,
+    epoch: 1,
+    resets: 0,
+    attempt,
+  }
   const message: StoredMessage = { ...at, system, properties, body }
   const delivery: Delivery = { message, handle, attempt, cause: 'first' }
   return encodeDelivery(delivery, place.handle, deliveryHeads(place))

@@ -1,12 +1,14 @@
 import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { startPositions } from '../../../model/addressing/group.ts'
 import type {
   GroupState,
   RegistryFact,
   TopicState,
 } from '../../../model/addressing/registry-facts.ts'
 import { topicTypes } from '../../../model/addressing/topic.ts'
+import { deliveryCauses } from '../../../model/delivery/causes.ts'
 import {
   type DeliveryFact,
   extensionCauses,
@@ -65,6 +67,10 @@ const unacked = fc.uniqueArray(offset, { maxLength: 20 }).chain((offsets) =>
           generation: fc.nat(65_535),
           invisibleUntilMs: fc.nat(2 ** 31),
           autoRenew: fc.boolean(),
+          cause: fc.constantFrom(...deliveryCauses),
+          epoch: fc.nat(1000),
+          clientId: fc.constantFrom('', 'a', 'client-é'),
+          renewals: fc.nat(255),
         }),
       ),
   ),
@@ -76,6 +82,8 @@ const deliveryFact: fc.Arbitrary<DeliveryFact> = fc.oneof(
     invisibleUntilMs: number,
     autoRenew: fc.boolean(),
     attemptId: fc.string({ unit: 'grapheme' }),
+    epoch: fc.nat(1000),
+    clientId: fc.string({ unit: 'grapheme' }),
     runs: leases,
   }),
   fc.record({
@@ -85,9 +93,24 @@ const deliveryFact: fc.Arbitrary<DeliveryFact> = fc.oneof(
     generation: fc.nat(65_535),
     invisibleUntilMs: number,
     cause: fc.constantFrom(...extensionCauses),
+    epoch: fc.nat(1000),
   }),
   fc.record({ type: fc.constant('acked' as const), runs }),
-  fc.record({ type: fc.constant('carried' as const), next: offset, unacked }),
+  fc.record({ type: fc.constant('reset' as const), next: offset }),
+  fc.record({
+    type: fc.constant('carried' as const),
+    next: offset,
+    resets: fc.nat(1000),
+    resetEnd: offset,
+    attempts: fc.array(
+      fc.record({
+        attemptId: fc.string({ unit: 'grapheme' }),
+        leases: fc.array(fc.nat(200), { maxLength: 6 }),
+      }),
+      { maxLength: 3 },
+    ),
+    unacked,
+  }),
 )
 
 const settings = {
@@ -106,11 +129,25 @@ const topic: fc.Arbitrary<TopicState> = fc.record({
   isAutoCreated: fc.boolean(),
   bounds: fc.array(fc.record({ offsetMin: offset, offsetMax: offset, isOrdered: fc.boolean() })),
 })
+const groupSettings = {
+  attemptsMax: fc.nat(1000),
+  startFrom: fc.constantFrom(...startPositions),
+  paused: fc.boolean(),
+  retry: fc.oneof(
+    fc.record({ kind: fc.constant('customized' as const), stepsMs: fc.array(number) }),
+    fc.record({
+      kind: fc.constant('exponential' as const),
+      initialMs: number,
+      maxMs: number,
+      multiplier: fc.integer({ min: 1_000, max: 1_000_000 }).map((each) => each / 1_000),
+    }),
+  ),
+}
 const group: fc.Arbitrary<GroupState> = fc.record({
   groupId: id,
   name: fc.string({ unit: 'grapheme' }),
   status,
-  attemptsMax: fc.nat(1000),
+  ...groupSettings,
 })
 const numbers = fc.array(number)
 const typed = <Type extends string>(type: Type) => fc.constant(type)
@@ -134,7 +171,7 @@ const registryFact: fc.Arbitrary<RegistryFact> = fc.oneof(
   fc.record({
     type: typed('groupUpdated'),
     groupId: id,
-    settings: fc.record({ attemptsMax: fc.nat(1000) }),
+    settings: fc.record(groupSettings),
   }),
   fc.record({ type: typed('groupEnded'), groupId: id }),
   fc.record({ type: typed('groupDropped'), groupId: id }),
@@ -163,10 +200,10 @@ Facts('every delivery fact comes back as it was', () =>
       deliveryFact,
       (address, fact) => {
         const record = encodeDeliveryFact(address, fact)
-        const { type, size, payload } = recordAt(record, 0, 0)
+        const { type, size, payload, version } = recordAt(record, 0, 0)
         assert.is(size, record.length)
         assert.equal(readDeliveriesAddress(payload), structuredClone(address))
-        assert.equal(readDeliveryFact(type, payload), structuredClone(fact))
+        assert.equal(readDeliveryFact(type, payload, version), structuredClone(fact))
         assert.ok(payload.done)
       },
     ),
@@ -178,9 +215,9 @@ Facts('every registry fact comes back as it was', () =>
   holds(
     fc.property(registryFact, (fact) => {
       const record = encodeRegistryFact(fact)
-      const { type, size, payload } = recordAt(record, 0, 0)
+      const { type, size, payload, version } = recordAt(record, 0, 0)
       assert.is(size, record.length)
-      assert.equal(readRegistryFact(type, payload), structuredClone(fact))
+      assert.equal(readRegistryFact(type, payload, version), structuredClone(fact))
       assert.ok(payload.done)
     }),
     { runs: 1_000 },
@@ -248,6 +285,8 @@ Facts('a single acknowledgement takes 24 bytes at most, a batch 3 a message at m
     invisibleUntilMs: 1.8e12,
     autoRenew: true,
     attemptId: '',
+    epoch: 3,
+    clientId: '',
   } as const
   const batch = encodeDeliveryFact(address, { ...lease, runs: [far, 32, 1] })
   assert.ok(batch.length <= 32 * 3, `${batch.length} bytes for 32`)

@@ -2,6 +2,7 @@ import { isReservedTopic } from '../../../../model/addressing/names.ts'
 import { checkMessageType, type TopicType } from '../../../../model/addressing/topic.ts'
 import type { ReceiptHandle } from '../../../../model/delivery/receipt-handle.ts'
 import { BrokerError } from '../../../../model/errors.ts'
+import { groupDefaults } from '../../../../model/addressing/group.ts'
 import type { EncodedMessage, StoredMessage } from '../../../../model/message/message.ts'
 import type {
   Broker,
@@ -86,6 +87,7 @@ export class FakeBroker implements Broker {
   readonly groups: Groups = {
     create: notFaked,
     update: notFaked,
+    resetOffsets: notFaked,
     describe: notFaked,
     list: () => [],
     end: notFaked,
@@ -93,7 +95,7 @@ export class FakeBroker implements Broker {
       const attemptsMax = this.attemptsMax.get(name)
       return attemptsMax === undefined
         ? undefined
-        : { name, groupId: 1, state: 'serving', attemptsMax }
+        : { name, groupId: 1, state: 'serving', ...groupDefaults, attemptsMax }
     },
   }
 
@@ -269,7 +271,14 @@ export class FakeBroker implements Broker {
     const { topicId, queueId, queueOffset } = message
     const { attempt, generation } = lease
     const at = { topicId, queueId, queueOffset, attempt, generation }
-    const handle = { ...at, groupId: 1, invisibleUntilMs: lease.untilMs, epoch: 1, group }
+    const handle = {
+      ...at,
+      groupId: 1,
+      invisibleUntilMs: lease.untilMs,
+      epoch: 1,
+      resets: 0,
+      group,
+    }
     return { message, handle, attempt, cause: attempt === 1 ? 'first' : 'negativeAck' }
   }
 
