@@ -48,5 +48,5 @@ export const groupSettingsOf = (name: string, options: GroupOptions = {}): Group
     throw refuse(`startFrom '${startFrom}' is not one of ${startPositions.join(', ')}`)
   const fault = faultOfRetryPolicy(retry)
   if (fault !== undefined) throw refuse(fault)
-  return { attemptsMax, startFrom, paused: paused === true, retry }
+  return { attemptsMax, startFrom, paused, retry }
 }

@@ -16,6 +16,8 @@ export const brokerTuning = (settings: Settings) => {
     sessionGraceMs: settings.sessions.graceMs,
     topicsMax: topics.max,
     groupsMax: settings.groups.max,
+    groupsStartFrom: settings.groups.startFrom,
+    ackFlush: receive.ackFlush,
     autoCreatedTopicsMax: topics.autoCreatedMax,
     retention: { ageMs: topics.retentionMs, bytes: topics.retentionBytes },
     disk,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { startPositions } from '../../model/addressing/group.ts'
 import { choice, optionalAddress, optionalText, switchable, text, whole } from './kinds.ts'
 
 const SECOND = 1_000
@@ -104,6 +105,10 @@ const receive = z.strictObject({
     otherwise: 1_024,
   }),
   parkedMax: whole('long polls waiting in all', { min: 1, max: 10_000_000, otherwise: 100_000 }),
+  ackFlush: choice('whether leases and acks are answered at once, or when they are on disk', {
+    among: ['async', 'sync'],
+    otherwise: 'async',
+  }),
 })
 
 const commitLog = z.strictObject({
@@ -214,6 +219,10 @@ export const settingsSchema = z.strictObject({
   groups: z
     .strictObject({
       max: whole('consumer groups in all', { min: 1, max: 1_000_000, otherwise: 20_000 }),
+      startFrom: choice('where a group begins that a receive creates', {
+        among: startPositions,
+        otherwise: 'earliest',
+      }),
     })
     .prefault({}),
   receive: receive.prefault({}),
