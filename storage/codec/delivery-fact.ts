@@ -38,7 +38,7 @@ const readRuns = (payload: Cursor, width: 2 | 3): number[] => {
   return runs
 }
 
-/** Clients of auto-renewed leases stand once before the entries, which name them by position + 1. */
+/** Clients of auto-renewed leases stand once, before the entries that name them by position + 1. */
 const stateFields = (state: DeliveriesState): Field[] => {
   const clients = [...new Set(state.unacked.map(({ clientId }) => clientId))].filter(Boolean)
   const fields: Field[] = [state.next, state.resets, state.resetEnd, clients.length, ...clients]
