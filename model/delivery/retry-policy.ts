@@ -1,8 +1,5 @@
+import { delayLevels } from '../timer/delay-levels.ts'
 import { deliveryLimits } from './limits.ts'
-
-const SECOND = 1_000
-const MINUTE = 60 * SECOND
-const HOUR = 60 * MINUTE
 
 /** How long a message that was refused stays away, by the attempt that was refused. */
 export type RetryPolicy =
@@ -17,13 +14,7 @@ export type RetryPolicy =
     }
 
 /** RocketMQ's eighteen steps (`CustomizedRetryPolicy`). */
-export const customizedSteps: readonly number[] = [
-  ...[1, 5, 10, 30].map((seconds) => seconds * SECOND),
-  ...[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30].map((minutes) => minutes * MINUTE),
-  ...[1, 2].map((hours) => hours * HOUR),
-]
-
-export const retryPolicyDefault: RetryPolicy = { kind: 'customized', stepsMs: customizedSteps }
+export const retryPolicyDefault: RetryPolicy = { kind: 'customized', stepsMs: delayLevels }
 
 const STEPS_MAX = 100
 const MULTIPLIER_MAX = 1_000

@@ -1,5 +1,7 @@
 import { Filters } from '../../model/delivery/filters.ts'
 import { checkInvisibleMs, deliveryLimits } from '../../model/delivery/limits.ts'
+import { groupDefaults } from '../../model/addressing/group.ts'
+import { retryDelayMs } from '../../model/delivery/retry-policy.ts'
 import type { ReceiptHandle } from '../../model/delivery/receipt-handle.ts'
 import { BrokerError } from '../../model/errors.ts'
 import { type DraftContext, encodeDraft, type MessageDraft } from '../../model/message/encode.ts'
@@ -9,7 +11,6 @@ import type {
   AuditReport,
   Broker,
   Clock,
-  Delivery,
   Groups,
   Logger,
   Random,
@@ -167,7 +168,7 @@ export class EmbeddedBroker {
       waitMs,
       ...(options.signal ? { signal: options.signal } : {}),
     })
-    return deliveries.map((delivery) => this.#received(delivery))
+    return deliveries.map((delivery) => new ReceivedMessage(delivery, options.group, this))
   }
 
   /** Ends a delivery for good. Repeating it is harmless. */
@@ -179,6 +180,12 @@ export class EmbeddedBroker {
   async extend(message: ReceivedMessage | ReceiptHandle, invisibleMs: number): Promise<void> {
     const handle = await this.#parts.broker.extend(handleOf(message), invisibleMs)
     if (message instanceof ReceivedMessage) message.handle = handle
+  }
+
+  /** Refuses a message: it comes again after `delayMs`, or as its group's retry policy says. */
+  nack(message: ReceivedMessage, delayMs?: number): Promise<void> {
+    const { retry } = this.groups.find(message.group) ?? groupDefaults
+    return this.extend(message, delayMs ?? retryDelayMs(retry, message.attempt))
   }
 
   /** Moves a message to the group's dead-letter topic `%DLQ%<group>`. */
@@ -260,10 +267,6 @@ export class EmbeddedBroker {
       },
     })
     return leave
-  }
-
-  #received(delivery: Delivery): ReceivedMessage {
-    return new ReceivedMessage(delivery, this)
   }
 }
 

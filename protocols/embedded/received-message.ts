@@ -5,11 +5,14 @@ import { ReadableMessage } from './readable-message.ts'
 interface Acknowledger {
   ack(message: ReceivedMessage): Promise<void>
   extend(message: ReceivedMessage, invisibleMs: number): Promise<void>
+  nack(message: ReceivedMessage, delayMs?: number): Promise<void>
 }
 
 /** One delivery of a message. `body` shares the broker's memory: copy it before changing it. */
 export class ReceivedMessage extends ReadableMessage {
   readonly #owner: Acknowledger
+  /** The group that received it. */
+  readonly group: string
   readonly queueId: number
   readonly queueOffset: number
   /** The handle that counts; `extend` replaces it. */
@@ -19,9 +22,10 @@ export class ReceivedMessage extends ReadableMessage {
   /** Why it was delivered: `first`, or why it came again. */
   readonly cause: DeliveryCause
 
-  constructor(delivery: Delivery, owner: Acknowledger) {
+  constructor(delivery: Delivery, group: string, owner: Acknowledger) {
     super(delivery.message)
     this.#owner = owner
+    this.group = group
     this.queueId = delivery.message.queueId
     this.queueOffset = delivery.message.queueOffset
     this.handle = delivery.handle
@@ -32,6 +36,11 @@ export class ReceivedMessage extends ReadableMessage {
   /** Ends this delivery for good. */
   ack(): Promise<void> {
     return this.#owner.ack(this)
+  }
+
+  /** Refuses it: it comes again after `delayMs`, or after what the group's retry policy says. */
+  nack(delayMs?: number): Promise<void> {
+    return this.#owner.nack(this, delayMs)
   }
 
   /** Keeps the message from others for `invisibleMs` more, from now; 0 gives it back at once. */

@@ -1,9 +1,10 @@
 import { checkGroupName, checkTopicName } from '../../../model/addressing/names.ts'
+import { type GroupSettings, groupDefaults } from '../../../model/addressing/group.ts'
 import { deliveryLimits } from '../../../model/delivery/limits.ts'
+import { retryDelayMs } from '../../../model/delivery/retry-policy.ts'
 import { BrokerError } from '../../../model/errors.ts'
 import { messageLimits } from '../../../model/message/rules.ts'
 import type { SessionRole } from '../../../model/ports.ts'
-import { delayLevels } from '../../../model/timer/delay-levels.ts'
 import type { Door } from '../context.ts'
 import { nameOf } from '../wire/common.ts'
 import { languages, type RetryPolicy, type Settings } from '../wire/telemetry.ts'
@@ -12,7 +13,8 @@ import { roleOf } from './heartbeat.ts'
 /** What a client says about itself, checked, and what it is told in return (RocketMQ gRPC 5). */
 
 const SECOND = 1_000
-const HOUR = 3_600 * SECOND
+/** Of an exponential policy, for clients that know steps only. */
+const STEPS = 18
 
 const clientPropertyLimits = { entries: 32, valueLength: 256, bytes: 4_096 } as const
 const CLIENT_PROPERTY_KEY = /^[a-zA-Z][a-zA-Z0-9_.-]{0,63}$/
@@ -25,18 +27,25 @@ const producerBackoff: RetryPolicy = {
 }
 
 /**
- * Java and Go take either kind, Python only the customized one, Node only the exponential one:
- * without it, it refuses with a delay of 0 and sends a FIFO message to the dead letters after one
- * attempt. Node reads these seconds as milliseconds, so the first step is 1, fit for both readings.
+ * The group's policy, in a kind that the client understands. Java and Go take either, Python only
+ * the customized one, Node only the exponential one: without it, it refuses with a delay of 0 and
+ * sends a FIFO message to the dead letters after one attempt. Node reads these seconds as
+ * milliseconds: a first step of 1 fits both readings.
  */
-const consumerBackoff = (maxAttempts: number, language: number): RetryPolicy =>
-  language === languages.nodeJs
-    ? {
-        maxAttempts,
-        exponential: { initial: SECOND, max: 2 * HOUR, multiplier: 2 },
-        customized: undefined,
-      }
-    : { maxAttempts, exponential: undefined, customized: { next: delayLevels } }
+const consumerBackoff = ({ attemptsMax, retry }: GroupSettings, language: number): RetryPolicy => {
+  const isExponential = retry.kind === 'exponential'
+  if (language === languages.nodeJs || (isExponential && language !== languages.python))
+    return {
+      maxAttempts: attemptsMax,
+      exponential: isExponential
+        ? { initial: retry.initialMs, max: retry.maxMs, multiplier: retry.multiplier }
+        : { initial: retryDelayMs(retry, 1), max: Math.max(...retry.stepsMs), multiplier: 2 },
+      customized: undefined,
+    }
+  const steps = Array.from({ length: STEPS }, (_, step) => retryDelayMs(retry, step + 1))
+  const next = isExponential ? steps : retry.stepsMs
+  return { maxAttempts: attemptsMax, exponential: undefined, customized: { next } }
+}
 
 export const topicsOf = ({ publishing, subscription }: Settings): readonly string[] =>
   (publishing?.topics ?? subscription?.subscriptions.map(({ topic }) => topic) ?? []).map(nameOf)
@@ -100,13 +109,11 @@ export const mergedSettings = (door: Door, settings: Settings): Settings => {
       subscription: undefined,
     }
   if (subscription === undefined) return { ...settings, metric }
-  const attemptsMax =
-    door.broker.groups.find(nameOf(subscription.group))?.attemptsMax ??
-    deliveryLimits.attemptsMaxDefault
+  const group = door.broker.groups.find(nameOf(subscription.group)) ?? groupDefaults
   return {
     ...settings,
     metric,
-    backoffPolicy: consumerBackoff(attemptsMax, userAgent?.language ?? 0),
+    backoffPolicy: consumerBackoff(group, userAgent?.language ?? 0),
     subscription: {
       ...subscription,
       fifo: isFifo(door, settings),

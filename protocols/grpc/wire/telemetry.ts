@@ -95,7 +95,7 @@ const subscription = message<{
   liteTopicSizeMax: optionalInteger(7),
 })
 
-export const languages = { nodeJs: 8 } as const
+export const languages = { python: 6, nodeJs: 8 } as const
 
 // message UA { Language language = 1; string version = 2; string platform = 3; string hostname = 4;
 // }

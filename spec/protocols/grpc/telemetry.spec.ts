@@ -132,6 +132,28 @@ Telemetry('gives a Node consumer the only backoff it knows', () => {
   assert.is(backoff?.getMaxAttempts(), 17)
 })
 
+Telemetry('tells a client its group’s retry policy, in a kind that it understands', () => {
+  const world = aDoor()
+  world.broker.attemptsMax.set('group', 5)
+  const backoffOf = (language: (typeof Language)[keyof typeof Language]) => {
+    const { tell, last } = aStream(world)
+    const userAgent = new definition.UA().setLanguage(language)
+    tell(consumerSettings('group', ['orders']).setUserAgent(userAgent))
+    const backoff = last()?.getSettings()?.getBackoffPolicy()
+    const exponential = backoff?.getExponentialBackoff()
+    return exponential
+      ? [exponential.getInitial(), exponential.getMax()].map(secondsOf)
+      : backoff?.getCustomizedBackoff()?.getNextList().map(secondsOf).slice(0, 4)
+  }
+  world.broker.retries.set('group', { kind: 'customized', stepsMs: [3_000, 9_000] })
+  assert.equal(backoffOf(Language.JAVA), [3, 9])
+  assert.equal(backoffOf(Language.NODE_JS), [3, 9])
+  const exponential = { initialMs: 2_000, maxMs: 10_000, multiplier: 2 }
+  world.broker.retries.set('group', { kind: 'exponential', ...exponential })
+  assert.equal(backoffOf(Language.JAVA), [2, 10])
+  assert.equal(backoffOf(Language.PYTHON), [2, 4, 8, 10])
+})
+
 Telemetry('tells a consumer to go in order if it says so, or if all its topics are FIFO', () => {
   const world = aDoor()
   world.broker.addTopic('steps', 'FIFO')

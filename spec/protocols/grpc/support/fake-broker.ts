@@ -2,6 +2,7 @@ import { isReservedTopic } from '../../../../model/addressing/names.ts'
 import { checkMessageType, type TopicType } from '../../../../model/addressing/topic.ts'
 import type { ReceiptHandle } from '../../../../model/delivery/receipt-handle.ts'
 import { BrokerError } from '../../../../model/errors.ts'
+import type { RetryPolicy } from '../../../../model/delivery/retry-policy.ts'
 import { groupDefaults } from '../../../../model/addressing/group.ts'
 import type { EncodedMessage, StoredMessage } from '../../../../model/message/message.ts'
 import type {
@@ -49,6 +50,7 @@ export class FakeBroker implements Broker {
   readonly #waiting = new Set<() => void>()
   readonly stored = new Map<string, StoredMessage[]>()
   readonly attemptsMax = new Map<string, number>()
+  readonly retries = new Map<string, RetryPolicy>()
   /** What was asked, in order, for specs to look at. */
   readonly received: ReceiveRequest[] = []
   readonly extended: number[] = []
@@ -95,8 +97,20 @@ export class FakeBroker implements Broker {
       const attemptsMax = this.attemptsMax.get(name)
       return attemptsMax === undefined
         ? undefined
-        : { name, groupId: 1, state: 'serving', ...groupDefaults, attemptsMax }
+        : {
+            name,
+            groupId: 1,
+            state: 'serving',
+            ...groupDefaults,
+            attemptsMax,
+            ...this.#retryOf(name),
+          }
     },
+  }
+
+  #retryOf(name: string): { retry?: RetryPolicy } {
+    const retry = this.retries.get(name)
+    return retry ? { retry } : {}
   }
 
   readonly sessions: Sessions = {
