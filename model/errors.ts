@@ -70,6 +70,17 @@ const catalog = {
     remedy:
       'attemptsMax is 1 to 1000, startFrom earliest or latest, and retry delays are 0 to 12 h.',
   },
+  MESSAGE_NOT_FOUND: {
+    kind: 'notFound',
+    describe: (p: { messageId: string }) => `no stored message has the id '${p.messageId}'`,
+    remedy: 'Check the id; a message is gone when its retention has passed or its topic has ended.',
+  },
+  MESSAGE_INDEX_BEHIND: {
+    kind: 'unavailable',
+    describe: (p: { done: number; of: number }) =>
+      `the index of messages is being rebuilt: ${p.done} of ${p.of} bytes of the log are read`,
+    remedy: 'Try again in a while; sending and receiving do not wait for it.',
+  },
   MESSAGE_TYPE_CONFLICT: {
     kind: 'conflict',
     describe: (p: { topic: string; topicType: string; messageType: string }) =>

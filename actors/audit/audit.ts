@@ -18,7 +18,7 @@ export const audit = async (
   // Between a checkpoint's batches an owner may be half written: look at rest.
   await broker.index.exclusive(async () => {
     for await (const key of broker.index.keys()) {
-      const owner = unclaimedKey(broker.state, key)
+      const owner = unclaimedKey(broker, key)
       if (owner !== undefined) {
         const what = Buffer.from(key).toString('hex')
         residue.push({ owner, kind: 'indexKey', what, bytes: key.length })
@@ -46,12 +46,19 @@ export const audit = async (
 }
 
 /** The address that a key claims, when no living owner has it. */
-const unclaimedKey = (state: BrokerState, bytes: Uint8Array): string | undefined => {
+const unclaimedKey = (
+  { state, messageIndex }: CoreBroker,
+  bytes: Uint8Array,
+): string | undefined => {
   const key = parseIndexKey(bytes)
   switch (key.kind) {
     case 'cursor':
     case 'space':
       return undefined
+    case 'nameRange':
+      return messageIndex.owns(key.from) ? undefined : 'message-index'
+    case 'namePage':
+      return messageIndex.owns(key.from, key.page) ? undefined : 'message-index'
     case 'topic':
       return state.topics.has(key.ownerId) ? undefined : `topic:${key.ownerId}`
     case 'group':

@@ -30,6 +30,7 @@ import { Leases } from '../consumer-group/leases.ts'
 import { ParkingLot } from '../consumer-group/parked-receives.ts'
 import { Receiver } from '../consumer-group/receiver.ts'
 import { createDispatcher } from '../dispatcher/dispatcher.actor.ts'
+import { MessageIndex } from '../messages/message-index.ts'
 import { StoredMessages } from '../messages/stored-messages.ts'
 import { SessionBook } from '../session/session-book.ts'
 import { SessionRegistry } from '../session/session-registry.ts'
@@ -66,6 +67,7 @@ export class CoreBroker implements Broker {
   readonly lot: ParkingLot
   readonly components: BrokerComponents
   readonly messages: StoredMessages
+  readonly messageIndex: MessageIndex
   readonly #topics: TopicRegistry
   readonly #groups: GroupRegistry
   readonly #sessions: SessionRegistry
@@ -107,7 +109,14 @@ export class CoreBroker implements Broker {
     this.#groups = new GroupRegistry({ ...registry, supervision: groups, leases })
     topics.onEnded = (address) => this.#topics.ended(idOf(address))
     groups.onEnded = (address) => this.#groups.ended(idOf(address))
-    this.messages = new StoredMessages({ state, log })
+    this.messageIndex = new MessageIndex({
+      state,
+      log,
+      index,
+      clock,
+      settings: settings.messageIndex,
+    })
+    this.messages = new StoredMessages({ state, log, messageIndex: this.messageIndex })
     this.#deadLetters = new DeadLetters({
       state,
       log,
@@ -143,6 +152,7 @@ export class CoreBroker implements Broker {
       log,
       index,
       disk,
+      messageIndex: this.messageIndex,
       clock,
       logger,
       inspect,
@@ -156,7 +166,10 @@ export class CoreBroker implements Broker {
         log,
         logger,
         settings: settings.commitLog,
-        recover: (tail) => recover({ state, log, index, clock, logger }, tail),
+        recover: async (tail) => {
+          await recover({ state, log, index, clock, logger }, tail)
+          await this.messageIndex.load(tail.offset)
+        },
       },
       { clock: this.#clocks.log, inspect },
     )

@@ -4,6 +4,7 @@ import { type CommitLogSettings, commitLogDefaults } from '../commit-log/setting
 import type { AckFlush } from '../consumer-group/leases.ts'
 import type { ReceiverLimits } from '../consumer-group/receiver.ts'
 import type { ParkingLimits } from '../consumer-group/parked-receives.ts'
+import type { MessageIndexSettings } from '../messages/message-index.ts'
 import type { ReclaimSettings } from '../upkeep/reclaim.ts'
 
 /** Every bound and period of a broker; units in the names. */
@@ -12,6 +13,7 @@ export interface BrokerSettings {
   readonly receiver: ReceiverLimits
   readonly parking: ParkingLimits
   readonly reclaim: ReclaimSettings
+  readonly messageIndex: MessageIndexSettings
   /** A write to the index that takes longer counts as failed; the handle is dead then. */
   readonly indexTimeoutMs: number
   readonly upkeepRestMs: number
@@ -45,6 +47,7 @@ export const brokerDefaults: BrokerSettings = {
   receiver: { unackedMax: 10_000, scanMax: 1_024 },
   parking: { perKeyMax: 1_024, totalMax: 100_000 },
   reclaim: { extentBytes: 4 << 20, carryBelow: 0.25, reclaimMs: 24 * 3_600_000 },
+  messageIndex: { rangeBytes: 32 << 20, rangeNamesMax: 64 << 10, turnBytes: 512 << 10 },
   indexTimeoutMs: 30_000,
   upkeepRestMs: 5_000,
   checkpointBytes: 32 << 20,

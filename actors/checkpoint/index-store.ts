@@ -48,6 +48,10 @@ export class IndexStore {
     return this.#opened.get(key)
   }
 
+  getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+    return this.#opened.getMany(keys)
+  }
+
   entries(range?: Range): AsyncIterable<Entry> {
     return this.#opened.entries(range)
   }

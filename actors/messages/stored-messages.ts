@@ -1,28 +1,32 @@
 import { BrokerError } from '../../model/errors.ts'
 import type { StoredMessage } from '../../model/message/message.ts'
+import { decodeSystem } from '../../model/message/system-block.ts'
 import type {
   MessageQuery,
   Messages,
   MessageTrace,
   MessageView,
 } from '../../model/message/trace.ts'
+import { idHash, keyHash } from '../../storage/codec/message-names.ts'
 import type { BrokerState } from '../broker/broker-state.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import type { ConsumeQueue } from '../topic/consume-queue.ts'
 import type { Topic } from '../topic/topic.ts'
+import { Answer, LIMIT_DEFAULT, LIMIT_MAX } from './answer.ts'
 import { loadMessage } from './load-message.ts'
-import { viewOf } from './message-view.ts'
+import type { MessageIndex, NameQuery } from './message-index.ts'
 import { firstStoredSince } from './queue-search.ts'
+import { isShown, storedAt } from './stored-at.ts'
 
 export interface StoredMessagesDeps {
   readonly state: BrokerState
   readonly log: CommitLog
+  readonly messageIndex: MessageIndex
 }
 
-const LIMIT_DEFAULT = 32
-const LIMIT_MAX = 1_000
-/** One answer holds no more than this of bodies, and at least one message. */
-const ANSWER_BYTES_MAX = 16 << 20
+/** A search waits for so much of the log to be read, which takes seconds at most. */
+const CATCH_UP_MAX_BYTES = 256 << 20
+const SEARCHES_MAX = 8
 
 /** Finds stored messages for people. Leases nothing, moves nothing, decides nothing. */
 export class StoredMessages implements Messages {
@@ -32,15 +36,27 @@ export class StoredMessages implements Messages {
     this.#deps = deps
   }
 
-  byId(): Promise<readonly MessageView[]> {
-    return Promise.reject(new BrokerError('NOT_BUILT', { what: 'a search by message id' }))
+  async byId(messageId: string, topicName?: string): Promise<readonly MessageView[]> {
+    const topic = topicName === undefined ? undefined : this.#topic(topicName)
+    const isWanted = (message: StoredMessage): boolean => {
+      if (topic !== undefined && message.topicId !== topic.topicId) return false
+      return decodeSystem(message.system).messageId === messageId
+    }
+    return this.#search({ hash: idHash(messageId) }, isWanted, LIMIT_MAX)
   }
 
   async find(query: MessageQuery): Promise<readonly MessageView[]> {
-    if (query.key !== undefined)
-      throw new BrokerError('NOT_BUILT', { what: 'a search by message key' })
     const topic = this.#topic(query.topic)
-    return topic.gate.hold(() => this.#findByTime(topic, query))
+    const { key, fromMs = 0, toMs = Number.POSITIVE_INFINITY, limit } = query
+    if (key === undefined)
+      return topic.gate.hold(() => this.#findByTime(topic, { fromMs, toMs, limit }))
+    const { topicId } = topic
+    const isWanted = (message: StoredMessage): boolean => {
+      const { storeAtMs, system } = message
+      if (message.topicId !== topicId || storeAtMs < fromMs || storeAtMs > toMs) return false
+      return decodeSystem(system).keys.includes(key)
+    }
+    return this.#search({ hash: keyHash(topicId, key), fromMs, toMs }, isWanted, limit)
   }
 
   async peek({
@@ -68,10 +84,35 @@ export class StoredMessages implements Messages {
     return Promise.reject(new BrokerError('NOT_BUILT', { what: 'the trace of a message' }))
   }
 
+  /** What the index names, read and compared. Begins anew when the log moved under it. */
+  async #search(
+    query: NameQuery,
+    isWanted: (message: StoredMessage) => boolean,
+    limit = LIMIT_DEFAULT,
+  ): Promise<readonly MessageView[]> {
+    const { state, log, messageIndex } = this.#deps
+    for (let round = 0; round < SEARCHES_MAX; round++) {
+      if (!(await messageIndex.catchUp(CATCH_UP_MAX_BYTES)))
+        throw new BrokerError('MESSAGE_INDEX_BEHIND', {
+          done: messageIndex.position,
+          of: log.syncedOffset,
+        })
+      const { gaps } = state.space
+      const answer = new Answer(limit)
+      for await (const position of messageIndex.positionsOf(query)) {
+        const message = await storedAt(this.#deps, position)
+        if (message && isShown(state, message) && isWanted(message)) answer.add(message)
+        if (answer.isFull) break
+      }
+      if (state.space.gaps === gaps) return answer.oldestFirst
+    }
+    throw new BrokerError('THROTTLED', { reason: 'the log is being reclaimed' })
+  }
+
   /** Merges the queues by store time, each from the first message that is young enough. */
   async #findByTime(
     topic: Topic,
-    { fromMs = 0, toMs = Number.POSITIVE_INFINITY, limit }: MessageQuery,
+    { fromMs, toMs, limit }: { fromMs: number; toMs: number; limit: number | undefined },
   ): Promise<readonly MessageView[]> {
     const { log } = this.#deps
     const answer = new Answer(limit)
@@ -126,24 +167,4 @@ const indexOfOldest = (heads: readonly Head[]): number => {
     if (message.storeAtMs < (heads[oldest] as Head).message.storeAtMs) oldest = index
   }
   return oldest
-}
-
-/** Views under construction, bounded in number and bytes. */
-export class Answer {
-  readonly views: MessageView[] = []
-  readonly #limit: number
-  #bytes = 0
-
-  constructor(limit = LIMIT_DEFAULT) {
-    this.#limit = Math.min(Math.max(1, Math.floor(limit)), LIMIT_MAX)
-  }
-
-  get isFull(): boolean {
-    return this.views.length >= this.#limit || this.#bytes >= ANSWER_BYTES_MAX
-  }
-
-  add(message: StoredMessage): void {
-    this.views.push(viewOf(message))
-    this.#bytes += message.body.length
-  }
 }

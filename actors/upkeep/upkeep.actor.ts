@@ -6,6 +6,7 @@ import { type ActorSystemDeps } from '../system/supervision.ts'
 import { LoopClock } from '../system/xstate-clock.ts'
 import type { BrokerState } from '../broker/broker-state.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
+import type { MessageIndex } from '../messages/message-index.ts'
 import type { DiskWatch } from './disk-watch.ts'
 import { type ReclaimSettings, reclaimLog } from './reclaim.ts'
 import { trimExpired } from './trim.ts'
@@ -15,10 +16,14 @@ export interface UpkeepDeps extends ActorSystemDeps {
   readonly log: CommitLog
   readonly index: IndexStore
   readonly disk: DiskWatch
+  readonly messageIndex: MessageIndex
   readonly restMs: number
   readonly checkpointBytes: number
   readonly reclaim: ReclaimSettings
 }
+
+/** Bytes of log whose ids and keys are indexed in one round: a rebuild takes many. */
+const INDEXED_MAX_BYTES = 256 << 20
 
 /** The housekeeping loop, and the one place that knows how far the index reaches. */
 export class Upkeep {
@@ -44,7 +49,17 @@ export class Upkeep {
           whenWriting(() => trimExpired({ state, log, index: deps.index, clock, logger })),
         ),
         writeCheckpoint: fromPromise(whenWriting(() => this.checkpoint())),
-        reclaimLog: fromPromise(whenWriting(() => reclaimLog(shared))),
+        indexMessages: fromPromise(
+          whenWriting(async () => {
+            await deps.messageIndex.catchUp(INDEXED_MAX_BYTES)
+          }),
+        ),
+        reclaimLog: fromPromise(
+          whenWriting(async () => {
+            await reclaimLog(shared)
+            await deps.messageIndex.dropReclaimed()
+          }),
+        ),
       },
     })
     this.#actor = createActor(machine, {

@@ -19,8 +19,9 @@ export type UpkeepEvent =
 
 /**
  * The broker's housekeeping, one thing after the other, for ever: what is expired is trimmed,
- * what is nearly dead is carried forward and reclaimed, and what is dirty is checkpointed. A
- * step that fails backs off and is tried again; only closing ends the loop.
+ * what is dirty is checkpointed, ids and keys are indexed, and what is nearly dead is carried
+ * forward and reclaimed. A step that fails backs off and is tried again; only closing ends the
+ * loop.
  */
 export const upkeepMachine = setup({
   types: {
@@ -32,6 +33,7 @@ export const upkeepMachine = setup({
     watchDisk: unprovided<void>('watchDisk'),
     trimExpired: unprovided<void>('trimExpired'),
     writeCheckpoint: unprovided<void>('writeCheckpoint'),
+    indexMessages: unprovided<void>('indexMessages'),
     reclaimLog: unprovided<void>('reclaimLog'),
   },
   actions: {
@@ -72,6 +74,13 @@ export const upkeepMachine = setup({
     checkpointing: {
       invoke: {
         src: 'writeCheckpoint',
+        onDone: 'indexing',
+        onError: { target: 'backingOff', actions: { type: 'rememberError', params: errorOf } },
+      },
+    },
+    indexing: {
+      invoke: {
+        src: 'indexMessages',
         onDone: 'reclaiming',
         onError: { target: 'backingOff', actions: { type: 'rememberError', params: errorOf } },
       },

@@ -11,7 +11,13 @@ import { systemClock, systemRandom } from '../../index.ts'
 import { tagFilter } from '../../model/delivery/filter.ts'
 import { encodeDraft } from '../../model/message/encode.ts'
 import { PrometheusMetrics } from '../../protocols/metrics/prometheus.ts'
-import { deliveriesKey, queueBlockKey, topicKey } from '../../storage/codec/index-key.ts'
+import {
+  deliveriesKey,
+  namePageKey,
+  nameRangeKey,
+  queueBlockKey,
+  topicKey,
+} from '../../storage/codec/index-key.ts'
 import { MemoryPlace } from '../../storage/memory/memory-place.ts'
 import { holds } from '../support/property.ts'
 
@@ -69,6 +75,8 @@ Audit('finds a raw key under a dead owner, whatever kind it is', async () => {
     queueBlockKey(topicId, 9, 0),
     deliveriesKey(902, topicId, 0),
     deliveriesKey(groupId, 903, 0),
+    nameRangeKey(904),
+    namePageKey(904, 1),
     Buffer.from('nonsense'),
   ]
   await broker.index.write(planted.map((key) => ({ type: 'put', key, value: Buffer.from([1]) })))

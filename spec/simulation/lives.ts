@@ -25,6 +25,7 @@ export const tinySettings: BrokerSettings = {
   receiver: { unackedMax: 40, scanMax: 8 },
   parking: { perKeyMax: 16, totalMax: 32 },
   reclaim: { extentBytes: 4 << 10, carryBelow: 0.5, reclaimMs: 60_000 },
+  messageIndex: { rangeBytes: 3 << 10, rangeNamesMax: 24, turnBytes: 1 << 10 },
   upkeepRestMs: 2_000,
   checkpointBytes: 8 << 10,
   blockCacheBytes: 16 << 10,

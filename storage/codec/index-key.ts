@@ -1,17 +1,24 @@
+import { chunkKey, chunkOffsetOf } from './chunk.ts'
+
 /**
  * Keys of the index database (docs/formats/index.md). All begin with the id of their owner,
  * so that ending an owner is clearing one range. Id 0 is the broker itself.
  */
 export const BROKER_OWNER = 0
 
-/** Queue blocks sort last, so that a start-up reads what is small and jumps over what is large. */
+/**
+ * Queue blocks sort last of an owner's, so that a start-up reads what is small and jumps over what
+ * is large.
+ */
 export const indexKind = {
   cursor: 0x01,
   space: 0x02,
   topic: 0x10,
   group: 0x11,
-  queueBlock: 0x40,
   deliveries: 0x20,
+  nameRange: 0x28,
+  queueBlock: 0x40,
+  namePage: 0x41,
 } as const
 
 const ownerKey = (ownerId: number, kind: number, size: number): Buffer => {
@@ -39,6 +46,23 @@ export const deliveriesKey = (groupId: number, topicId: number, queueId: number)
   key.writeUInt16BE(queueId, 9)
   return key
 }
+
+/** Of the names in the stretch of the log that begins at `from`. */
+export const nameRangeKey = (from: number): Buffer =>
+  Buffer.concat([ownerKey(BROKER_OWNER, indexKind.nameRange, 0), chunkKey(from)])
+
+export const namePageKey = (from: number, page: number): Buffer => {
+  const key = ownerKey(BROKER_OWNER, indexKind.namePage, 10)
+  chunkKey(from).copy(key, 5)
+  key.writeUInt16BE(page, 13)
+  return key
+}
+
+/** The ranges of names; their pages are elsewhere. */
+export const nameRanges = (): KeyRange => ({
+  gte: ownerKey(BROKER_OWNER, indexKind.nameRange, 0),
+  lt: ownerKey(BROKER_OWNER, indexKind.nameRange + 1, 0),
+})
 
 /** Every key of an owner. */
 export const ownerRange = (ownerId: number): KeyRange => {
@@ -73,6 +97,15 @@ export type IndexKey =
   | { readonly kind: 'cursor' | 'space' | 'unknown' }
   | { readonly kind: 'topic' | 'group'; readonly ownerId: number }
   | {
+      readonly kind: 'nameRange'
+      readonly from: number
+    }
+  | {
+      readonly kind: 'namePage'
+      readonly from: number
+      readonly page: number
+    }
+  | {
       readonly kind: 'queueBlock'
       readonly ownerId: number
       readonly queueId: number
@@ -100,6 +133,18 @@ export const parseIndexKey = (bytes: Uint8Array): IndexKey => {
       return { kind: 'topic', ownerId }
     case indexKind.group:
       return { kind: 'group', ownerId }
+    case indexKind.nameRange:
+      return key.length === 13
+        ? { kind: 'nameRange', from: chunkOffsetOf(key.subarray(5)) }
+        : { kind: 'unknown' }
+    case indexKind.namePage:
+      return key.length === 15
+        ? {
+            kind: 'namePage',
+            from: chunkOffsetOf(key.subarray(5, 13)),
+            page: key.readUInt16BE(13),
+          }
+        : { kind: 'unknown' }
     case indexKind.queueBlock:
       return key.length === 13
         ? {

@@ -99,6 +99,13 @@ export class ChunkLog {
       yield chunkOffsetOf(key)
   }
 
+  /** Where the chunk begins that holds a record at this position; undefined when none can. */
+  async chunkOf(position: number): Promise<number | undefined> {
+    const before = { lt: chunkKey(position), reverse: true, limit: 1 }
+    for await (const key of this.#database.keys(before)) return chunkOffsetOf(key)
+    return undefined
+  }
+
   /** Gives the space of `[from, to)` back. Both must be chunk borders. */
   trim(from: number, to: number): Promise<void> {
     return this.#database.clear({ gte: chunkKey(from), lt: chunkKey(to) })
