@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { InspectionEvent, Observer } from 'xstate'
 import { audit } from './actors/audit/audit.ts'
+import { backup } from './actors/backup/backup.ts'
 import { BrokerMetrics } from './actors/audit/metric-source.ts'
 import { CoreBroker } from './actors/broker/broker.ts'
 import { brokerSettingsOf, type SomeBrokerSettings } from './actors/broker/settings.ts'
 import type { AdminPort } from './model/admin.ts'
+import type { BackupHeader, OnProgress } from './model/backup.ts'
 import { BrokerError } from './model/errors.ts'
 import type { Clock, Logger, Random } from './model/ports.ts'
 import { VERSION } from './model/version.ts'
@@ -15,10 +17,15 @@ import { openHttpDoor } from './protocols/http/server.ts'
 import { PrometheusMetrics } from './protocols/metrics/prometheus.ts'
 import { ManualClock, momentMs } from './protocols/system/manual-clock.ts'
 import { clockOf } from './protocols/system/system-clock.ts'
+import { findBackup, readParts, writeBackup } from './storage/level/backup-file.ts'
 import { LevelPlace } from './storage/level/level-place.ts'
+import { createDataDir } from './storage/level/new-data-dir.ts'
+import { readBackup } from './storage/log/backup-stream.ts'
+import { restoreLog } from './storage/log/restore-log.ts'
 import { MemoryPlace } from './storage/memory/memory-place.ts'
 import type { Place } from './storage/ports/place.ts'
 
+export type { BackupHeader, CopyProgress, OnProgress } from './model/backup.ts'
 export type { GroupOptions, GroupSettings } from './model/addressing/group.ts'
 export type { OffsetReset, OffsetResetResult } from './model/delivery/administration.ts'
 export type { Retention, TopicOptions, TopicSettings, TopicType } from './model/addressing/topic.ts'
@@ -89,6 +96,8 @@ export type { ReceivedMessage } from './protocols/embedded/received-message.ts'
 
 export { VERSION }
 
+const writtenBy = `glasspost ${VERSION}`
+
 export interface BrokerOptions {
   /** Where to keep everything, created when missing. Without it the broker lives in memory only. */
   readonly dataDir?: string
@@ -152,6 +161,8 @@ const openBroker = async (options: BrokerOptions) => {
       host: hostname(),
       audit: () => audit(broker, metrics, settings.reclaim.reclaimMs),
       metrics: () => metrics.scrape(),
+      backup: (directory, onProgress) =>
+        writeBackup(directory, readBackup(place.name, backup(broker, { writtenBy })), onProgress),
       owned: [place],
     })
     const admin: AdminPort = {
@@ -267,6 +278,30 @@ export const startServer = async (options: ServerOptions): Promise<GlasspostServ
     await close({ drainMs: 0 })
     throw error
   }
+}
+
+export interface RestoreOptions {
+  /** The directory that `backup` wrote, or the file in it. */
+  readonly backup: string
+  /** New or empty; becomes the data directory of a broker. */
+  readonly dataDir: string
+  readonly onProgress?: OnProgress
+}
+
+/**
+ * Makes a data directory of a backup, every chunk checked. The first start on it rebuilds the
+ * index. Topics, groups, offsets and what was acknowledged are as they were; receipt handles
+ * given out before are refused, because what the backup does not know may stand in their place.
+ * Rejects with `BACKUP_UNUSABLE` or `TARGET_NOT_EMPTY`, and leaves nothing behind.
+ */
+export const restoreBackup = async (options: RestoreOptions): Promise<BackupHeader> => {
+  const { dataDir, onProgress } = options
+  const path = await findBackup(options.backup)
+  const place = { dataDir, random: systemRandom, createdBy: VERSION }
+  return createDataDir(place, async (restored) => {
+    const database = await restored.openDatabase('commit-log')
+    return restoreLog(readBackup(path, readParts(path)), database, onProgress)
+  })
 }
 
 const hostPort = ({ host, port }: { readonly host: string; readonly port: number }): string =>

@@ -62,6 +62,7 @@ const openSlow = async (
     host: 'bench',
     audit: unused,
     metrics: unused,
+    backup: unused,
     owned: [place],
   })
   return { broker, core }

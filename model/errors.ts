@@ -265,6 +265,16 @@ const catalog = {
       `${p.store} is corrupt at position ${p.position}: ${p.reason}`,
     remedy: 'Do not delete anything. Restore from a backup, or ask with this sentence at hand.',
   },
+  BACKUP_UNUSABLE: {
+    kind: 'corrupt',
+    describe: (p: { path: string; reason: string }) => `${p.path} is no usable backup: ${p.reason}`,
+    remedy: 'Give what `glasspost backup` wrote, whole; nothing was restored from this one.',
+  },
+  TARGET_NOT_EMPTY: {
+    kind: 'conflict',
+    describe: (p: { path: string }) => `${p.path} is not empty`,
+    remedy: 'Choose a directory that is new or empty; nothing was written.',
+  },
   DATA_FORMAT_UNKNOWN: {
     kind: 'unsupported',
     describe: (p: { dataDir: string; found: string; known: string }) =>

@@ -1,4 +1,5 @@
 import { Filters } from '../../model/delivery/filters.ts'
+import type { OnProgress } from '../../model/backup.ts'
 import { checkInvisibleMs, deliveryLimits } from '../../model/delivery/limits.ts'
 import { groupDefaults } from '../../model/addressing/group.ts'
 import { retryDelayMs } from '../../model/delivery/retry-policy.ts'
@@ -70,6 +71,8 @@ export interface EmbeddedParts {
   readonly audit: () => Promise<AuditReport>
   /** The text of `/metrics`. */
   readonly metrics: () => Promise<string>
+  /** Writes a backup into a directory and returns the file's path. */
+  readonly backup: (directory: string, onProgress?: OnProgress) => Promise<string>
   /** Closed with the broker, in this order. */
   readonly owned: readonly { close(): Promise<void> }[]
 }
@@ -204,6 +207,16 @@ export class EmbeddedBroker {
    */
   audit(): Promise<AuditReport> {
     return this.#parts.audit()
+  }
+
+  /**
+   * Writes everything acknowledged so far into a new or empty directory of this machine, while
+   * the broker goes on. Resolves with the file's path when it is on disk, checked chunk by chunk;
+   * `restoreBackup` makes a data directory of it. Rejects with `TARGET_NOT_EMPTY`, or `CORRUPT`
+   * with the position of the first damaged chunk.
+   */
+  backup(directory: string, { onProgress }: { onProgress?: OnProgress } = {}): Promise<string> {
+    return this.#parts.backup(directory, onProgress)
   }
 
   /** All metrics in Prometheus' text format, read from state at this moment. */

@@ -83,6 +83,15 @@ export const openChunk = (bytes: Buffer, offset: number): ChunkHeader => {
   return header
 }
 
+/** Bytes of the whole chunk that begins with this header; undefined when it is none. */
+export const chunkSizeOf = (head: Buffer): number | undefined =>
+  head.length >= CHUNK_HEADER_BYTES && head.readUInt32BE(0) === MAGIC
+    ? CHUNK_HEADER_BYTES + head.readUInt32BE(36)
+    : undefined
+
+/** Where a chunk says it is. */
+export const offsetIn = (chunk: Buffer): number => offsetAt(chunk, 16)
+
 /** A chunk's key: its physical offset, so that key order is log order. */
 export const chunkKey = (offset: number): Buffer => {
   const key = Buffer.allocUnsafe(8)

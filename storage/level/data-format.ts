@@ -7,7 +7,9 @@ import { causeWithCode } from './level-errors.ts'
 import { writeAtomically } from './files.ts'
 
 const FORMAT = 1
-const FORMAT_FILE = 'format.json'
+export const FORMAT_FILE = 'format.json'
+/** In it a restore is under way, or was cut short. */
+export const RESTORING_DIRECTORY = 'restoring'
 const SECRET_FILE = 'secret'
 const SECRET_BYTES = 32
 
@@ -21,6 +23,8 @@ export const isNewDataDir = async (dataDir: string): Promise<boolean> => {
     assertKnown(dataDir, text.toString())
     return false
   }
+  if (await isThere(join(dataDir, RESTORING_DIRECTORY)))
+    throw unknown(dataDir, 'unknown (a restore into it was not finished)')
   const kept = await Promise.all(databaseNames.map((name) => isThere(join(dataDir, name))))
   if (kept.includes(true)) throw unknown(dataDir, `unknown (${FORMAT_FILE} is missing)`)
   return true

@@ -1,6 +1,6 @@
 import { BrokerError } from '../../model/errors.ts'
 import { type ChunkHeader, chunkKey, chunkOffsetOf, openChunk } from '../codec/chunk.ts'
-import type { Database } from '../ports/database.ts'
+import type { Database, Readable } from '../ports/database.ts'
 
 export interface SealedChunk {
   readonly offset: number
@@ -27,17 +27,17 @@ const emptyTail: LogTail = { offset: 0, lastOffset: 0, lastChecksum: 0, epoch: 0
 const bufferOf = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
-/** The CommitLog's chunks in a database: one key each, its physical offset. Owns the database. */
-export class ChunkLog {
-  readonly #database: Database
+/** Reads the CommitLog's chunks: one key each, its physical offset. */
+export class ChunkReader {
+  readonly #source: Readable
 
-  constructor(database: Database) {
-    this.#database = database
+  constructor(source: Readable) {
+    this.#source = source
   }
 
   /** Reads and checks the last chunk. */
   async tail(): Promise<LogTail> {
-    for await (const { key, value } of this.#database.entries({ reverse: true, limit: 1 })) {
+    for await (const { key, value } of this.#source.entries({ reverse: true, limit: 1 })) {
       const offset = chunkOffsetOf(key)
       const header = openChunk(bufferOf(value), offset)
       return {
@@ -50,17 +50,9 @@ export class ChunkLog {
     return emptyTail
   }
 
-  /** One synced batch: all chunks or none. After a failure this log is dead. */
-  write(chunks: readonly SealedChunk[]): Promise<void> {
-    return this.#database.write(
-      chunks.map(({ offset, bytes }) => ({ type: 'put', key: chunkKey(offset), value: bytes })),
-      { sync: true },
-    )
-  }
-
   /** A chunk, checked; undefined when there is none. */
   async read(offset: number): Promise<Buffer | undefined> {
-    const value = await this.#database.get(chunkKey(offset))
+    const value = await this.#source.get(chunkKey(offset))
     if (value === undefined) return undefined
     const bytes = bufferOf(value)
     openChunk(bytes, offset)
@@ -68,7 +60,7 @@ export class ChunkLog {
   }
 
   async header(offset: number): Promise<ChunkHeader | undefined> {
-    const value = await this.#database.get(chunkKey(offset))
+    const value = await this.#source.get(chunkKey(offset))
     return value && openChunk(bufferOf(value), offset)
   }
 
@@ -79,7 +71,7 @@ export class ChunkLog {
   async *scan(from: number): AsyncGenerator<ScanStep> {
     let expected = from
     let previous: ChunkHeader | undefined
-    for await (const { key, value } of this.#database.entries({ gte: chunkKey(from) })) {
+    for await (const { key, value } of this.#source.entries({ gte: chunkKey(from) })) {
       const offset = chunkOffsetOf(key)
       const bytes = bufferOf(value)
       const header = openChunk(bytes, offset)
@@ -95,8 +87,26 @@ export class ChunkLog {
 
   /** Offsets of all chunks in `[from, to)`. */
   async *offsets(from = 0, to = Number.MAX_SAFE_INTEGER): AsyncGenerator<number> {
-    for await (const key of this.#database.keys({ gte: chunkKey(from), lt: chunkKey(to) }))
+    for await (const key of this.#source.keys({ gte: chunkKey(from), lt: chunkKey(to) }))
       yield chunkOffsetOf(key)
+  }
+}
+
+/** The log of a running broker, and the only one that writes it. Owns the database. */
+export class ChunkLog extends ChunkReader {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    super(database)
+    this.#database = database
+  }
+
+  /** One synced batch: all chunks or none. After a failure this log is dead. */
+  write(chunks: readonly SealedChunk[]): Promise<void> {
+    return this.#database.write(
+      chunks.map(({ offset, bytes }) => ({ type: 'put', key: chunkKey(offset), value: bytes })),
+      { sync: true },
+    )
   }
 
   /** Where the chunk begins that holds a record at this position; undefined when none can. */
@@ -111,6 +121,12 @@ export class ChunkLog {
     return this.#database.clear({ gte: chunkKey(from), lt: chunkKey(to) })
   }
 
+  /** Its chunks as they are now, whatever is written or trimmed while they are read. */
+  snapshot(): { readonly chunks: ChunkReader; close(): Promise<void> } {
+    const snapshot = this.#database.snapshot()
+    return { chunks: new ChunkReader(snapshot), close: () => snapshot.close() }
+  }
+
   close(): Promise<void> {
     return this.#database.close()
   }
@@ -119,7 +135,8 @@ export class ChunkLog {
 const overlap = (position: number) =>
   new BrokerError('CORRUPT', { store: 'CommitLog', position, reason: 'two chunks overlap' })
 
-const checkChain = (previous: ChunkHeader, header: ChunkHeader): void => {
+/** Throws `CORRUPT` unless the second chunk follows the first. */
+export const checkChain = (previous: ChunkHeader, header: ChunkHeader): void => {
   if (
     header.previousOffset === previous.offset &&
     header.previousChecksum === previous.checksum &&

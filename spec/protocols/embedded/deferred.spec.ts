@@ -24,6 +24,7 @@ const aProgram = () => {
     host: 'host',
     audit: () => Promise.reject(new Error('not part of this spec')),
     metrics: () => Promise.reject(new Error('not part of this spec')),
+    backup: () => Promise.reject(new Error('not part of this spec')),
     owned: [],
   })
   return { broker, fake, clock, logger }
