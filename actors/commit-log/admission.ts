@@ -2,6 +2,7 @@ import { BrokerError } from '../../model/errors.ts'
 import { CHUNK_HEADER_BYTES, sealChunk } from '../../storage/codec/chunk.ts'
 import type { LogTail } from '../../storage/log/chunk-log.ts'
 import { PendingChunk } from './pending-chunk.ts'
+import { Slabs } from './slabs.ts'
 
 /** Who may fill how much of the admission buffer (house: section 2, bounds). */
 export const shares = {
@@ -17,15 +18,11 @@ export interface AdmissionLimits {
   /** Bytes admitted and not yet synced. */
   readonly bytesMax: number
   readonly chunkBytes: number
+  /** Memory for chunks is taken from the system in pieces of this size. */
+  readonly slabBytes: number
   /** Chunks in one group commit. */
   readonly commitChunksMax: number
 }
-
-const SLAB_BYTES = 1 << 20
-/** Chunks that are worth two commits. */
-const HALVED_FROM = 4
-/** Full chunks that are worth a commit without waiting for more. */
-const PLENTY = 1
 
 /**
  * The one admission point: a fact's place in the log is decided here, in the same turn in
@@ -37,8 +34,7 @@ const PLENTY = 1
  */
 export class Admission {
   readonly #limits: AdmissionLimits
-  #slab = Buffer.alloc(0)
-  #slabUsed = 0
+  readonly #slabs: Slabs
   #open: PendingChunk | undefined
   #waiting: PendingChunk[] = []
   #inFlight: readonly PendingChunk[] = []
@@ -50,6 +46,7 @@ export class Admission {
 
   constructor(limits: AdmissionLimits) {
     this.#limits = limits
+    this.#slabs = new Slabs(limits.slabBytes)
   }
 
   get epoch(): number {
@@ -82,11 +79,6 @@ export class Admission {
     return this.#open ?? this.#waiting.at(-1) ?? this.#inFlight.at(-1)
   }
 
-  /** True when what waits fills a commit of its own. */
-  get hasPlenty(): boolean {
-    return this.#waiting.length >= PLENTY
-  }
-
   start(tail: LogTail, epoch: number): void {
     this.#epoch = epoch
     this.#nextOffset = tail.offset
@@ -114,17 +106,11 @@ export class Admission {
     return { chunk, at }
   }
 
-  /**
-   * The next group commit, sealed in order; undefined when nothing waits. Of much it takes half:
-   * senders that were answered together send again together, and would else wait for a disk
-   * that waits for them. So one half is written while the other is answered.
-   */
+  /** The next group commit, sealed in order; undefined when nothing waits. */
   take(): readonly PendingChunk[] | undefined {
     if (this.#waiting.length < this.#limits.commitChunksMax) this.#close()
-    const count = this.#waiting.length
-    if (count === 0) return undefined
-    const size = count < HALVED_FROM ? count : Math.ceil(count / 2)
-    const batch = this.#waiting.splice(0, Math.min(size, this.#limits.commitChunksMax))
+    if (this.#waiting.length === 0) return undefined
+    const batch = this.#waiting.splice(0, this.#limits.commitChunksMax)
     for (const chunk of batch) this.#seal(chunk)
     this.#inFlight = batch
     return batch
@@ -153,6 +139,11 @@ export class Admission {
     for (const chunk of chunks) this.#outstandingBytes -= chunk.used - CHUNK_HEADER_BYTES
   }
 
+  /** Memory of a settled chunk that nobody has read, for those to come. */
+  reuse(bytes: Buffer): void {
+    this.#slabs.giveBack(bytes)
+  }
+
   #seal(chunk: PendingChunk): void {
     const checksum = sealChunk(chunk.bytes, {
       epoch: this.#epoch,
@@ -171,19 +162,14 @@ export class Admission {
     const chunk = this.#open
     if (chunk === undefined) return
     this.#open = undefined
-    this.#slabUsed += chunk.used
+    this.#slabs.keep(chunk.used)
     this.#nextOffset = chunk.offset + chunk.used
     this.#waiting.push(chunk)
   }
 
   #carve(size: number): PendingChunk {
     const bytes = Math.max(this.#limits.chunkBytes, CHUNK_HEADER_BYTES + size)
-    if (this.#slab.length - this.#slabUsed < bytes) {
-      this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytes))
-      this.#slabUsed = 0
-    }
-    const region = this.#slab.subarray(this.#slabUsed, this.#slabUsed + bytes)
-    this.#open = new PendingChunk(this.#nextOffset, region)
+    this.#open = new PendingChunk(this.#nextOffset, this.#slabs.carve(bytes))
     return this.#open
   }
 }

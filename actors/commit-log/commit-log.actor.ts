@@ -41,7 +41,7 @@ export const commitLogLogic = ({ log, logger, recover }: CommitLogActorDeps) => 
       }),
       commitChunks: fromCallback(({ sendBack }) => {
         const running = log.signal$
-          .pipe(groupCommit({ take: log.take, write: log.write, hasPlenty: log.hasPlenty }))
+          .pipe(groupCommit({ take: log.take, write: log.write }))
           .subscribe({
             next: ({ type, batch }) => {
               if (type === 'synced') log.applySynced(batch)

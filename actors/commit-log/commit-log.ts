@@ -75,7 +75,9 @@ export class CommitLog {
   constructor(deps: CommitLogDeps) {
     this.#deps = deps
     this.#admission = new Admission(deps.settings)
-    this.#cache = new BoundedCache(deps.settings.cacheBytes)
+    this.#cache = new BoundedCache(deps.settings.cacheBytes, (bytes) =>
+      this.#admission.reuse(bytes),
+    )
     this.#resettlement = new Resettlement(this.#admission, deps)
   }
 
@@ -254,8 +256,6 @@ export class CommitLog {
   }
 
   /** The commit loop's hands. */
-  readonly hasPlenty = (): boolean => this.#admission.hasPlenty
-
   readonly take = (): readonly PendingChunk[] | undefined => this.#admission.take()
 
   readonly write = (batch: readonly PendingChunk[]): Promise<void> => {
@@ -415,6 +415,7 @@ export class CommitLog {
 
   #cacheChunk(chunk: PendingChunk): void {
     if (chunk.targets.length > 0) this.#cache.set(chunk.offset, chunk.bytes)
+    else this.#admission.reuse(chunk.bytes)
   }
 
   async #loadChunk(offset: number): Promise<Buffer | undefined> {

@@ -18,6 +18,7 @@ export interface CommitLogSettings extends AdmissionLimits {
 export const commitLogDefaults: CommitLogSettings = {
   bytesMax: 64 << 20,
   chunkBytes: 64 << 10,
+  slabBytes: 1 << 20,
   commitChunksMax: 8,
   writeTimeoutMs: 30_000,
   outcomeDeadlineMs: 10_000,

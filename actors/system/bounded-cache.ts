@@ -1,6 +1,8 @@
 interface Entry {
   readonly value: Buffer
   isUsed: boolean
+  /** Somebody got it, and may hold slices of it for ever. */
+  isLent: boolean
 }
 
 /**
@@ -10,10 +12,13 @@ interface Entry {
 export class BoundedCache {
   readonly #entries = new Map<number, Entry>()
   readonly #bytesMax: number
+  readonly #onUnread: ((value: Buffer) => void) | undefined
   #bytes = 0
 
-  constructor(bytesMax: number) {
+  /** `onUnread` gets values that go without anybody having got them. */
+  constructor(bytesMax: number, onUnread?: (value: Buffer) => void) {
     this.#bytesMax = bytesMax
+    this.#onUnread = onUnread
   }
 
   get bytes(): number {
@@ -24,12 +29,13 @@ export class BoundedCache {
     const entry = this.#entries.get(key)
     if (entry === undefined) return undefined
     entry.isUsed = true
+    entry.isLent = true
     return entry.value
   }
 
   set(key: number, value: Buffer): void {
     this.delete(key)
-    this.#entries.set(key, { value, isUsed: false })
+    this.#entries.set(key, { value, isUsed: false, isLent: false })
     this.#bytes += value.length
     if (this.#bytes > this.#bytesMax) this.#evict(key)
   }
@@ -37,8 +43,8 @@ export class BoundedCache {
   delete(key: number): void {
     const entry = this.#entries.get(key)
     if (entry === undefined) return
-    this.#entries.delete(key)
-    this.#bytes -= entry.value.length
+    this.#remove(key, entry)
+    if (!entry.isLent) this.#onUnread?.(entry.value)
   }
 
   clear(): void {
@@ -51,11 +57,18 @@ export class BoundedCache {
     for (const [key, entry] of this.#entries) {
       if (this.#bytes <= this.#bytesMax) return
       if (key === newest) continue
-      this.delete(key)
-      if (!entry.isUsed) continue
+      if (!entry.isUsed) {
+        this.delete(key)
+        continue
+      }
       entry.isUsed = false
+      this.#entries.delete(key)
       this.#entries.set(key, entry)
-      this.#bytes += entry.value.length
     }
+  }
+
+  #remove(key: number, { value }: Entry): void {
+    this.#entries.delete(key)
+    this.#bytes -= value.length
   }
 }

@@ -21,6 +21,12 @@ export interface Block {
   end: number
 }
 
+/** A block as a checkpoint writes it. */
+export interface BlockPut {
+  readonly block: number
+  readonly units: Buffer
+}
+
 /** What a queue asks of the index: the stored bytes of one of its blocks. */
 export type ReadBlock = (queueId: number, block: number) => Promise<Buffer | undefined>
 
@@ -116,7 +122,11 @@ export class ConsumeQueue implements CommitTarget {
 
   /** The message moved: same offset, new place in the log. Its block was made whole before. */
   repoint(offset: number, unit: Unit): void {
-    if (offset >= this.offsetMin) this.#put(offset, unit)
+    if (offset < this.offsetMin) return
+    const dirty = this.#dirty.get(blockOf(offset))
+    // A checkpoint on its way keeps the units as they were.
+    if (dirty) dirty.units = Buffer.from(dirty.units)
+    this.#put(offset, unit)
   }
 
   /** While folding the log anew: places a message at its own offset, wherever the queue ends. */
@@ -226,15 +236,14 @@ export class ConsumeQueue implements CommitTarget {
       if (block.from > 0) await this.load(number * BLOCK_UNITS)
   }
 
-  /** The dirty blocks as they stand, and the numbers of blocks that leave the index. */
-  checkpoint(): {
-    readonly puts: readonly { readonly block: number; readonly units: Buffer }[]
-    readonly removed: readonly number[]
-  } {
-    const puts = [...this.#dirty].map(([block, { units, end }]) => ({
-      block,
-      units: Buffer.from(units.subarray(0, end * UNIT_BYTES)),
-    }))
+  /**
+   * The dirty blocks as they stand, and the numbers of blocks that leave the index. No copies:
+   * appending adds behind them, and what changes a unit in place changes a copy of its block.
+   */
+  checkpoint(): { readonly puts: readonly BlockPut[]; readonly removed: readonly number[] } {
+    const puts: BlockPut[] = []
+    for (const [block, { units, end }] of this.#dirty)
+      puts.push({ block, units: units.subarray(0, end * UNIT_BYTES) })
     const first = blockOf(this.offsetMin)
     const removed: number[] = []
     for (let block = this.#indexedFrom; block < first; block++) removed.push(block)
@@ -244,19 +253,14 @@ export class ConsumeQueue implements CommitTarget {
   /**
    * A checkpoint with these blocks is on its way to disk: they may leave memory when it is there.
    */
-  checkpointed(
-    puts: readonly { block: number; units: Buffer }[],
-    removed: readonly number[],
-  ): void {
+  checkpointed(puts: readonly BlockPut[], removed: readonly number[]): void {
     this.#indexedFrom += removed.length
     this.#version++
     for (const { block, units } of puts) {
       const dirty = this.#dirty.get(block)
-      const isUnchanged =
-        dirty !== undefined && dirty.units.subarray(0, dirty.end * UNIT_BYTES).equals(units)
-      if (!isUnchanged) continue
+      if (dirty === undefined || !isSame(dirty, units)) continue
       this.#dirty.delete(block)
-      this.#cache.set(this.#cacheBase + block, units)
+      this.#cache.set(this.#cacheBase + block, trimmed(units))
     }
   }
 
@@ -320,6 +324,16 @@ export class ConsumeQueue implements CommitTarget {
     return block
   }
 }
+
+/** Nothing was added, moved or grown since the checkpoint looked. */
+const isSame = ({ units, end }: Block, seen: Buffer): boolean =>
+  units.buffer === seen.buffer &&
+  units.byteOffset === seen.byteOffset &&
+  end * UNIT_BYTES === seen.length
+
+/** Units in a buffer of their own, so that a cache counts all that it keeps alive. */
+const trimmed = (units: Buffer): Buffer =>
+  units.buffer.byteLength === units.length ? units : Buffer.from(units)
 
 /** A full block; units that are not there read as absent. */
 const padded = (units: Buffer): Buffer =>

@@ -12,6 +12,7 @@ export const tinySettings: BrokerSettings = {
   commitLog: {
     bytesMax: 24 << 10,
     chunkBytes: 512,
+    slabBytes: 2 << 10,
     commitChunksMax: 3,
     writeTimeoutMs: 3_000,
     outcomeDeadlineMs: 1_000,

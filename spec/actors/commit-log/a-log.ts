@@ -22,6 +22,7 @@ export const tiny: CommitLogSettings = {
   ...commitLogDefaults,
   bytesMax: 4 << 10,
   chunkBytes: 128,
+  slabBytes: 1 << 10,
   commitChunksMax: 3,
   writeTimeoutMs: 3_000,
   outcomeDeadlineMs: 1_000,

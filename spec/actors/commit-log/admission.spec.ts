@@ -121,7 +121,6 @@ AdmissionSpec('a commit is on its way at most once at a time, and all are, in or
           signal$.pipe(
             groupCommit({
               take: () => (waiting.length === 0 ? undefined : waiting.splice(0, 2)),
-              hasPlenty: () => waiting.length > 2,
               write: (batch: readonly number[]) =>
                 new Promise<void>((resolve) =>
                   settle.push(() => {
