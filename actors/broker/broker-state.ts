@@ -1,6 +1,8 @@
 import { LogSpace } from '../../machines/retention/log-space.ts'
+import { DeferredSet } from '../../machines/timer-wheel/deferred-set.ts'
 import type { RegistryFact } from '../../model/addressing/registry-facts.ts'
 import type { DeliveriesAddress, DeliveryFact } from '../../model/delivery/facts.ts'
+import type { DeferredKind } from '../../model/deferred/deferred.ts'
 import type { EndedDelivery } from '../../storage/codec/message-fact.ts'
 import type { Unit } from '../../storage/codec/unit-block.ts'
 import type { DeliveriesCell } from '../consumer-group/deliveries-cell.ts'
@@ -17,6 +19,8 @@ export interface BrokerStateDeps extends Omit<TopicDeps, 'onGone' | 'onNews'> {
   readonly sessions: SessionBook
   /** Bytes of log that are reclaimed together. */
   readonly extentBytes: number
+  /** How long it is known what became of a timer or transaction. */
+  readonly memoryMs: number
 }
 
 /**
@@ -30,6 +34,8 @@ export class BrokerState {
   readonly groups = new Map<number, Group>()
   readonly groupsByName = new Map<string, Group>()
   readonly space: LogSpace
+  /** Messages that are in no queue yet. */
+  readonly deferred: Readonly<Record<DeferredKind, DeferredSet>>
   /** Of the facts about the log itself. */
   logSpan = new FactsSpan()
   nextOwnerId = 1
@@ -45,6 +51,11 @@ export class BrokerState {
   constructor(deps: BrokerStateDeps) {
     this.#deps = deps
     this.space = new LogSpace(deps.extentBytes)
+    const { memoryMs } = deps
+    this.deferred = {
+      timer: new DeferredSet('timer', { memoryMs }),
+      transaction: new DeferredSet('transaction', { memoryMs }),
+    }
     this.#topicDeps = {
       ...deps,
       onGone: (unit) => this.space.free([this.space.extentOf(unit.chunk), unit.size]),
@@ -192,6 +203,8 @@ export class BrokerState {
       collection.clear()
     for (const dirty of [this.dirtyTopics, this.dirtyGroups, this.dirtyCells]) dirty.clear()
     this.space.restore([], [])
+    this.deferred.timer.reset()
+    this.deferred.transaction.reset()
     this.logSpan = new FactsSpan()
     this.nextOwnerId = 1
   }
@@ -293,6 +306,8 @@ export class BrokerState {
   #dropTopic(topic: Topic, atMs: number): void {
     topic.status = 'dropped'
     topic.droppedAtMs = atMs
+    this.deferred.timer.forgetTopic(topic.topicId)
+    this.deferred.transaction.forgetTopic(topic.topicId)
     topic.isVisible = false
     topic.release()
     if (this.topicsByName.get(topic.name) === topic) this.topicsByName.delete(topic.name)

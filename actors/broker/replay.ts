@@ -8,6 +8,7 @@ import { readMessage } from '../../storage/codec/message-fact.ts'
 import { type RecordView, recordsOf } from '../../storage/codec/record.ts'
 import { readRegistryFact } from '../../storage/codec/registry-fact.ts'
 import type { Unit } from '../../storage/codec/unit-block.ts'
+import { replayDeferred, replayReleased } from '../timer-wheel/deferred-replay.ts'
 import type { BrokerState } from './broker-state.ts'
 
 /** Folds a chunk of the log into state, as it was folded when it was admitted. */
@@ -20,6 +21,7 @@ export const replayChunk = async (
   for (const record of recordsOf(chunk.bytes, chunk.offset)) {
     facts++
     if (isMessage(record.type)) await replayMessage(state, chunk.offset, record)
+    else if (replayDeferred(state, chunk.offset, record)) continue
     else replayOther(state, chunk.offset + record.at, record, skewMs)
   }
   return facts
@@ -64,6 +66,7 @@ const replayMessage = async (
     state.dirtyTopics.add(topic)
   }
   if (fact.ends) state.foldEnded(fact.ends, position)
+  if (fact.releases) replayReleased(state, position, fact.releases, fact)
 }
 
 export const unitOf = (

@@ -5,6 +5,9 @@ import type { AckFlush } from '../consumer-group/leases.ts'
 import type { ReceiverLimits } from '../consumer-group/receiver.ts'
 import type { ParkingLimits } from '../consumer-group/parked-receives.ts'
 import type { MessageIndexSettings } from '../messages/message-index.ts'
+import type { DeferredLimits } from '../timer-wheel/deferred-store.ts'
+import type { TimerWheelSettings } from '../timer-wheel/timer-wheel.actor.ts'
+import type { TransactionSettings } from '../transaction/transaction-book.ts'
 import type { ReclaimSettings } from '../upkeep/reclaim.ts'
 
 /** Every bound and period of a broker; units in the names. */
@@ -33,6 +36,15 @@ export interface BrokerSettings {
   /** What a topic keeps that does not say it. */
   readonly retention: Retention
   readonly disk: DiskSettings
+  readonly timers: TimerSettings
+  readonly transactions: TransactionSettings
+}
+
+export interface TimerSettings extends TimerWheelSettings, DeferredLimits {
+  /** No delivery time lies further ahead. RocketMQ over gRPC has 24 h. */
+  readonly horizonMs: number
+  /** How long it is known what became of a timer or transaction that ended. */
+  readonly recallMemoryMs: number
 }
 
 export interface DiskSettings {
@@ -60,6 +72,18 @@ export const brokerDefaults: BrokerSettings = {
   autoCreateTopics: false,
   autoCreatedTopicsMax: 1_000,
   retention: { ageMs: RETENTION_MS_DEFAULT, bytes: 0 },
+  timers: {
+    horizonMs: 365 * 24 * 3_600_000,
+    recallMemoryMs: 24 * 3_600_000,
+    nearWindowMs: 300_000,
+    nearMax: 262_144,
+    batchMax: 1_024,
+    batchesMax: 4,
+    tickMs: 5,
+    jumpCheckMs: 1_000,
+    jumpMs: 100,
+  },
+  transactions: { checkAfterMs: 6_000, checkEveryMs: 30_000, checksMax: 15 },
   disk: { warnAtPercent: 75, refuseAtPercent: 90, freeBytesEnough: 16 * 2 ** 30 },
 }
 

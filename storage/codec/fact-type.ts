@@ -6,6 +6,8 @@ export const factType = {
   messageAppended: 1,
   messageCarried: 2,
   messageDeadLettered: 3,
+  timerFired: 4,
+  transactionCommitted: 5,
   topicCreated: 10,
   topicUpdated: 11,
   topicEnded: 12,
@@ -23,6 +25,19 @@ export const factType = {
   offsetsReset: 34,
   logOpened: 40,
   logTrimmed: 41,
+  timerScheduled: 50,
+  timerCarried: 51,
+  timersEnded: 52,
+  timerMoved: 53,
+  timersRemembered: 54,
+  timersNumbered: 55,
+  transactionScheduled: 56,
+  transactionPrepared: 60,
+  transactionsEnded: 61,
+  transactionChecked: 62,
+  transactionCarried: 63,
+  transactionsRemembered: 64,
+  transactionsNumbered: 65,
 } as const
 
 export const FACT_VERSION = 1
@@ -40,7 +55,7 @@ export const newestVersion = (type: number): number => newestVersions[type] ?? F
 
 /** Facts that nobody waits for: losing one can only cause a redelivery (house: section 2). */
 export const isBuffered = (type: number): boolean =>
-  type >= factType.leased && type <= factType.acked
+  (type >= factType.leased && type <= factType.acked) || type === factType.transactionChecked
 
 export const isMessage = (type: number): boolean =>
-  type >= factType.messageAppended && type <= factType.messageDeadLettered
+  type >= factType.messageAppended && type <= factType.transactionCommitted

@@ -1,4 +1,5 @@
 import { chunkKey, chunkOffsetOf } from './chunk.ts'
+import type { DeferredKind } from '../../model/deferred/deferred.ts'
 
 /**
  * Keys of the index database (docs/formats/index.md). All begin with the id of their owner,
@@ -19,6 +20,16 @@ export const indexKind = {
   nameRange: 0x28,
   queueBlock: 0x40,
   namePage: 0x41,
+  /** Timers: by topic and due time, by id, outcomes by blocks of ids, and all of them in short. */
+  timerDue: 0x30,
+  timer: 0x31,
+  timerOutcomes: 0x32,
+  timers: 0x33,
+  /** The same for half messages. */
+  transactionDue: 0x38,
+  transaction: 0x39,
+  transactionOutcomes: 0x3a,
+  transactions: 0x3b,
 } as const
 
 const ownerKey = (ownerId: number, kind: number, size: number): Buffer => {
@@ -64,6 +75,62 @@ export const nameRanges = (): KeyRange => ({
   lt: ownerKey(BROKER_OWNER, indexKind.nameRange + 1, 0),
 })
 
+const deferredKinds = {
+  timer: {
+    due: indexKind.timerDue,
+    one: indexKind.timer,
+    outcomes: indexKind.timerOutcomes,
+    all: indexKind.timers,
+  },
+  transaction: {
+    due: indexKind.transactionDue,
+    one: indexKind.transaction,
+    outcomes: indexKind.transactionOutcomes,
+    all: indexKind.transactions,
+  },
+} as const satisfies Record<DeferredKind, Record<string, number>>
+
+/** Of one deferred message, in the order of due times. */
+export const deferredDueKey = (
+  kind: DeferredKind,
+  { topicId, dueMs, id }: { topicId: number; dueMs: number; id: number },
+): Buffer => {
+  const key = ownerKey(topicId, deferredKinds[kind].due, 12)
+  key.writeUIntBE(dueMs, 5, 6)
+  key.writeUIntBE(id, 11, 6)
+  return key
+}
+
+/** Deferred messages of a topic, due in `[fromMs, …)`. */
+export const deferredDueRange = (
+  kind: DeferredKind,
+  topicId: number,
+  fromMs: number,
+): KeyRange => ({
+  gte: deferredDueKey(kind, { topicId, dueMs: fromMs, id: 0 }),
+  lt: ownerKey(topicId, deferredKinds[kind].due + 1, 0),
+})
+
+const numberedKey = (kind: number, number: number): Buffer => {
+  const key = ownerKey(BROKER_OWNER, kind, 6)
+  key.writeUIntBE(number, 5, 6)
+  return key
+}
+
+export const deferredKey = (kind: DeferredKind, id: number): Buffer =>
+  numberedKey(deferredKinds[kind].one, id)
+
+export const deferredOutcomesKey = (kind: DeferredKind, block: number): Buffer =>
+  numberedKey(deferredKinds[kind].outcomes, block)
+
+export const deferredOutcomesRange = (kind: DeferredKind): KeyRange => ({
+  gte: ownerKey(BROKER_OWNER, deferredKinds[kind].outcomes, 0),
+  lt: ownerKey(BROKER_OWNER, deferredKinds[kind].outcomes + 1, 0),
+})
+
+export const deferredAllKey = (kind: DeferredKind): Buffer =>
+  ownerKey(BROKER_OWNER, deferredKinds[kind].all, 0)
+
 /** Every key of an owner. */
 export const ownerRange = (ownerId: number): KeyRange => {
   const gte = Buffer.allocUnsafe(4)
@@ -77,7 +144,7 @@ type KeyRange = { readonly gte: Buffer; readonly lt: Buffer }
 
 /** Everything of a topic but its own record, which stays as a tombstone. */
 export const topicQueuesRange = (topicId: number): KeyRange => ({
-  gte: ownerKey(topicId, indexKind.queueBlock, 0),
+  gte: ownerKey(topicId, indexKind.topic + 1, 0),
   lt: ownerRange(topicId).lt,
 })
 
@@ -94,7 +161,16 @@ export const groupTopicRange = (groupId: number, topicId: number): KeyRange => (
 })
 
 export type IndexKey =
-  | { readonly kind: 'cursor' | 'space' | 'unknown' }
+  | { readonly kind: 'cursor' | 'space' | 'deferredAll' | 'unknown' }
+  | {
+      readonly kind: 'deferredDue'
+      readonly deferred: DeferredKind
+      readonly ownerId: number
+      readonly dueMs: number
+      readonly id: number
+    }
+  | { readonly kind: 'deferred'; readonly deferred: DeferredKind; readonly id: number }
+  | { readonly kind: 'deferredOutcomes'; readonly deferred: DeferredKind; readonly block: number }
   | { readonly kind: 'topic' | 'group'; readonly ownerId: number }
   | {
       readonly kind: 'nameRange'
@@ -164,6 +240,22 @@ export const parseIndexKey = (bytes: Uint8Array): IndexKey => {
           }
         : { kind: 'unknown' }
     default:
-      return { kind: 'unknown' }
+      return parseDeferredKey(key, ownerId, kind) ?? { kind: 'unknown' }
   }
+}
+
+const parseDeferredKey = (key: Buffer, ownerId: number, kind: number): IndexKey | undefined => {
+  for (const deferred of ['timer', 'transaction'] as const) {
+    const kinds = deferredKinds[deferred]
+    if (kind === kinds.all) return { kind: 'deferredAll' }
+    if (kind === kinds.due && key.length === 17) {
+      const dueMs = key.readUIntBE(5, 6)
+      return { kind: 'deferredDue', deferred, ownerId, dueMs, id: key.readUIntBE(11, 6) }
+    }
+    if (key.length !== 11) continue
+    const number = key.readUIntBE(5, 6)
+    if (kind === kinds.one) return { kind: 'deferred', deferred, id: number }
+    if (kind === kinds.outcomes) return { kind: 'deferredOutcomes', deferred, block: number }
+  }
+  return undefined
 }

@@ -1,3 +1,4 @@
+import type { DeferredKind } from '../../model/deferred/deferred.ts'
 import type { MessageType, StoredMessage } from '../../model/message/message.ts'
 import { messageTypes } from '../../model/message/message.ts'
 import { type Cursor, putVarint, varintSize } from '../../model/wire/varint.ts'
@@ -5,8 +6,9 @@ import { factType } from './fact-type.ts'
 import { putRecordHead, recordSize } from './record.ts'
 
 /**
- * `message.appended`, `message.carried` and `message.deadLettered`: the same message after a
- * prefix of numbers (none · the chunk it is carried from · what it ends in the origin).
+ * `message.appended`, `message.carried`, `message.deadLettered`, `timer.fired` and
+ * `transaction.committed`: the same message after a prefix of numbers (none · the chunk it is
+ * carried from · what it ends in the origin · the deferred message that it was).
  */
 export interface MessagePlace {
   readonly topicId: number
@@ -38,9 +40,17 @@ export interface EndedDelivery {
   readonly queueOffset: number
 }
 
+/** The deferred message that came into its topic, and where it lay. */
+export interface ReleasedDeferred extends CarriedFrom {
+  readonly kind: DeferredKind
+  readonly id: number
+  readonly dueMs: number
+}
+
 export interface MessageFact extends MessagePlace, MessageContent {
   readonly carriedFrom: CarriedFrom | undefined
   readonly ends: EndedDelivery | undefined
+  readonly releases: ReleasedDeferred | undefined
 }
 
 /** Type 1, tag code 4, message group hash 4, store time 6. */
@@ -114,6 +124,27 @@ export const deadLetterPrefix = (ends: EndedDelivery): readonly number[] => [
   ends.queueOffset,
 ]
 
+export const releasedPrefix = (released: Omit<ReleasedDeferred, 'kind'>): readonly number[] => [
+  released.id,
+  released.dueMs,
+  released.chunk,
+  released.size,
+]
+
+export const readReleased = (kind: DeferredKind, payload: Cursor): ReleasedDeferred => ({
+  kind,
+  id: payload.varint(),
+  dueMs: payload.varint(),
+  chunk: payload.varint(),
+  size: payload.varint(),
+})
+
+const readReleases = (type: number, payload: Cursor): ReleasedDeferred | undefined => {
+  if (type === factType.timerFired) return readReleased('timer', payload)
+  if (type === factType.transactionCommitted) return readReleased('transaction', payload)
+  return undefined
+}
+
 const readEnds = (payload: Cursor): EndedDelivery => ({
   groupId: payload.varint(),
   topicId: payload.varint(),
@@ -146,6 +177,7 @@ export const readMessage = (type: number, payload: Cursor): MessageFact => {
       ? { chunk: payload.varint(), size: payload.varint() }
       : undefined
   const ends = type === factType.messageDeadLettered ? readEnds(payload) : undefined
+  const releases = readReleases(type, payload)
   const topicId = payload.varint()
   const queueId = payload.varint()
   const queueOffset = payload.varint()
@@ -159,6 +191,7 @@ export const readMessage = (type: number, payload: Cursor): MessageFact => {
   return {
     carriedFrom,
     ends,
+    releases,
     topicId,
     queueId,
     queueOffset,
