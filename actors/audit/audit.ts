@@ -1,4 +1,5 @@
 import type { AuditReport, MetricRegistry, Residue } from '../../model/ports.ts'
+import type { DeferredKind } from '../../model/deferred/deferred.ts'
 import { parseIndexKey } from '../../storage/codec/index-key.ts'
 import { BLOCK_UNITS } from '../../storage/codec/unit-block.ts'
 import type { CoreBroker } from '../broker/broker.ts'
@@ -75,10 +76,28 @@ const unclaimedKey = (
       const cell = group?.subscriptions.get(key.topicId)?.cell(key.queueId)
       return cell ? undefined : `group:${key.ownerId}`
     }
+    case 'deferredAll':
+      return undefined
+    case 'deferredOutcomes': {
+      const { outcomes } = state.deferred[key.deferred]
+      const isKnown = outcomes.has(key.block) || outcomes.dirty.has(key.block)
+      return isKnown ? undefined : `${key.deferred}s`
+    }
+    case 'deferred':
+      return isDeferred(state, key.deferred, key.id) ? undefined : `${key.deferred}:${key.id}`
+    case 'deferredDue': {
+      const topic = state.topics.get(key.ownerId)
+      const isOwned = topic !== undefined && topic.status !== 'dropped'
+      return isOwned && isDeferred(state, key.deferred, key.id) ? undefined : `topic:${key.ownerId}`
+    }
     case 'unknown':
       return 'nobody'
   }
 }
+
+/** It waits, or the next checkpoint removes its keys. */
+const isDeferred = (state: BrokerState, kind: DeferredKind, id: number): boolean =>
+  state.deferred[kind].outcomes.isPending(id) || state.deferred[kind].isRemoved(id)
 
 const unclaimedSeries = (
   state: BrokerState,

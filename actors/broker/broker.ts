@@ -17,7 +17,6 @@ import type {
 } from '../../model/ports.ts'
 import type { Timers } from '../../model/timer/timers.ts'
 import type { Transactions } from '../../model/transaction/transactions.ts'
-import { javaHash } from '../../model/wire/hash.ts'
 import type { Place } from '../../storage/ports/place.ts'
 import { IndexStore } from '../checkpoint/index-store.ts'
 import { type CommitLogActor, createCommitLogActor } from '../commit-log/commit-log.actor.ts'
@@ -37,11 +36,13 @@ import { SessionRegistry } from '../session/session-registry.ts'
 import { BoundedCache } from '../system/bounded-cache.ts'
 import { type ActorSystemDeps, Supervision } from '../system/supervision.ts'
 import { LoopClock } from '../system/xstate-clock.ts'
+import { DeferredMessages } from '../timer-wheel/deferred-messages.ts'
 import type { Topic } from '../topic/topic.ts'
 import { TopicRegistry } from '../topic/topic-registry.ts'
 import { DiskWatch } from '../upkeep/disk-watch.ts'
 import { Upkeep } from '../upkeep/upkeep.actor.ts'
 import { BrokerState } from './broker-state.ts'
+import { contentOf } from './content.ts'
 import { HandleSeal } from './handles.ts'
 import { recover, sweepTombstones } from './recovery.ts'
 import { unitOf } from './replay.ts'
@@ -68,6 +69,7 @@ export class CoreBroker implements Broker {
   readonly components: BrokerComponents
   readonly messages: StoredMessages
   readonly messageIndex: MessageIndex
+  readonly deferred: DeferredMessages
   readonly #topics: TopicRegistry
   readonly #groups: GroupRegistry
   readonly #sessions: SessionRegistry
@@ -94,9 +96,11 @@ export class CoreBroker implements Broker {
       cache: new BoundedCache(settings.blockCacheBytes),
       cacheBase: () => CACHE_KEYS * cacheKeys++,
       readBlock: this.index.readBlock,
+      memoryMs: settings.timers.recallMemoryMs,
     })
     this.#seal = new HandleSeal(place.secret)
     const { state, log, index } = this
+    this.deferred = new DeferredMessages({ ...components, state, log, index, settings })
     this.supervisions = {
       topics: new Supervision('topics', components),
       groups: new Supervision('groups', components),
@@ -105,7 +109,11 @@ export class CoreBroker implements Broker {
     const leases = new Leases({ state, log, clock, sessions: book, ackFlush: settings.ackFlush })
     const registry = { state, log, index, clock, logger, settings }
     const { topics, groups, sessions } = this.supervisions
-    this.#topics = new TopicRegistry({ ...registry, supervision: topics })
+    this.#topics = new TopicRegistry({
+      ...registry,
+      supervision: topics,
+      dropDeferred: (topicId) => this.deferred.dropTopic(topicId),
+    })
     this.#groups = new GroupRegistry({ ...registry, supervision: groups, leases })
     topics.onEnded = (address) => this.#topics.ended(idOf(address))
     groups.onEnded = (address) => this.#groups.ended(idOf(address))
@@ -159,6 +167,12 @@ export class CoreBroker implements Broker {
       restMs: settings.upkeepRestMs,
       checkpointBytes: settings.checkpointBytes,
       reclaim: settings.reclaim,
+      deferred: {
+        state,
+        log,
+        stores: this.deferred.stores,
+        memoryMs: settings.timers.recallMemoryMs,
+      },
     })
     this.#clocks = { log: new LoopClock(clock), dispatcher: new LoopClock(clock) }
     this.#logActor = createCommitLogActor(
@@ -203,11 +217,11 @@ export class CoreBroker implements Broker {
   }
 
   get timers(): Timers {
-    throw new BrokerError('NOT_BUILT', { what: 'a delivery time' })
+    return this.deferred.timers
   }
 
   get transactions(): Transactions {
-    return notYet
+    return this.deferred.transactions
   }
 
   /** Why sends are refused now; undefined while they are taken. */
@@ -240,6 +254,8 @@ export class CoreBroker implements Broker {
       lastError: errorText(dispatcher.context.lastError),
       nextTryInMs: this.#clocks.dispatcher.nextTryInMs,
     }
+    for (const loop of this.deferred.loops())
+      yield { ...loop, lastError: errorText(loop.lastError) }
     for (const supervision of Object.values(this.supervisions)) yield* supervision.all()
   }
 
@@ -248,10 +264,9 @@ export class CoreBroker implements Broker {
     if (topic === undefined) throw new BrokerError('TOPIC_NOT_FOUND', { topic: topicName })
     topic.gate.passAdding()
     checkMessageType({ name: topicName, type: topic.settings.type }, message.type)
-    if (message.type === 'TRANSACTION')
-      throw new BrokerError('NOT_BUILT', { what: 'a transaction' })
-    if (message.deliverAtMs !== undefined)
-      throw new BrokerError('NOT_BUILT', { what: 'a delivery time' })
+    const { deliverAtMs = 0 } = message
+    if (message.type === 'TRANSACTION') return this.deferred.prepare(topic, message)
+    if (deliverAtMs > this.components.clock.wallMs()) return this.deferred.schedule(topic, message)
     const queue = topic.route(message.messageGroup)
     const queueOffset = queue.admittedEnd
     const place = {
@@ -260,14 +275,7 @@ export class CoreBroker implements Broker {
       queueOffset,
       storeAtMs: this.log.storeAtMs(),
     }
-    const content = {
-      type: message.type,
-      tagsCode: javaHash(message.tag),
-      groupHash: groupHashOf(message.messageGroup),
-      system: message.system,
-      properties: message.properties,
-      body: message.body,
-    }
+    const content = contentOf(message)
     const { chunk, at, size } = this.log.admitMessage(place, content)
     this.state.foldAppended(topic, queue, unitOf(content, { chunk: chunk.offset, at, size }))
     chunk.touch(queue, queueOffset + 1)
@@ -341,12 +349,14 @@ export class CoreBroker implements Broker {
     await this.index.exclusive(() => sweepTombstones(this.state, this.index))
     log.committed$.subscribe(() => this.upkeep.committed())
     this.#dispatcher.start()
+    this.deferred.start()
     this.upkeep.start()
   }
 
   async #close(): Promise<void> {
     const { log } = this
     this.upkeep.stop()
+    this.deferred.stop()
     const refusal = () => new BrokerError('BROKER_CLOSED', {})
     for (const topic of this.state.topics.values()) topic.gate.close(refusal)
     for (const group of this.state.groups.values()) {
@@ -387,16 +397,6 @@ export class CoreBroker implements Broker {
   }
 }
 
-const refuseTransaction = (): never => {
-  throw new BrokerError('NOT_BUILT', { what: 'a transaction' })
-}
-const notYet: Transactions = {
-  count: () => 0,
-  list: refuseTransaction,
-  end: refuseTransaction,
-  register: () => () => {},
-}
-
 /** Who waits for one message to be synced. */
 class Sender implements Waiter {
   readonly #topic: Topic
@@ -425,9 +425,6 @@ class Sender implements Waiter {
     this.#answer(this.#receipt)
   }
 }
-
-const groupHashOf = (messageGroup: string): number =>
-  messageGroup === '' ? 0 : javaHash(messageGroup) || 1
 
 const idOf = (address: string): number => Number(address.slice(address.indexOf(':') + 1))
 

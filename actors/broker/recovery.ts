@@ -1,3 +1,8 @@
+import {
+  type DeferredEntry,
+  type DeferredKind,
+  deferredKinds,
+} from '../../model/deferred/deferred.ts'
 import { BrokerError } from '../../model/errors.ts'
 import type { Clock, Logger } from '../../model/ports.ts'
 import {
@@ -18,6 +23,7 @@ import {
 } from '../../storage/codec/index-record.ts'
 import { BLOCK_UNITS, unitChunk, unitSize } from '../../storage/codec/unit-block.ts'
 import type { LogTail } from '../../storage/log/chunk-log.ts'
+import { loadDeferred } from '../checkpoint/deferred-checkpoint.ts'
 import type { IndexStore } from '../checkpoint/index-store.ts'
 import { spillBlocks } from '../checkpoint/spill.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
@@ -149,6 +155,7 @@ const loadIndex = async (deps: RecoveryDeps, cursor: IndexCursor): Promise<void>
     state.space.restore(live, gaps)
     adoptSpan(state.logSpan, span)
   }
+  for (const kind of deferredKinds) await loadDeferred(state.deferred[kind], index)
   for (let from: Buffer | undefined = ownerRange(1).gte; from; ) from = await loadOwners(deps, from)
 }
 
@@ -156,7 +163,8 @@ const loadIndex = async (deps: RecoveryDeps, cursor: IndexCursor): Promise<void>
 const loadOwners = async (deps: RecoveryDeps, from: Buffer): Promise<Buffer | undefined> => {
   for await (const { key, value } of deps.index.entries({ gte: from })) {
     const parsed = parseIndexKey(key)
-    if (parsed.kind === 'queueBlock') return ownerRange(parsed.ownerId).lt
+    if (parsed.kind === 'queueBlock' || parsed.kind === 'deferredDue')
+      return ownerRange(parsed.ownerId).lt
     loadEntry(deps, parsed.kind, value)
   }
   return undefined
@@ -211,8 +219,18 @@ const dropShells = (state: BrokerState): void => {
   for (const group of state.groups.values())
     for (const topicId of group.subscriptions.keys())
       if (!state.topics.has(topicId)) group.subscriptions.delete(topicId)
+  for (const kind of deferredKinds)
+    for (const entry of [...state.deferred[kind].inMemory()])
+      if (state.topics.get(entry.topicId)?.status !== 'serving') dropOrphan(state, kind, entry)
   for (const cell of state.dirtyCells)
     if (!isOwned(state, cell.address)) state.dirtyCells.delete(cell)
+}
+
+/** Of a topic that ends, what waits is dropped step by step; of one that is gone, here. */
+const dropOrphan = (state: BrokerState, kind: DeferredKind, entry: DeferredEntry): void => {
+  const topic = state.topics.get(entry.topicId)
+  if (topic === undefined || topic.status === 'dropped')
+    state.deferred[kind].foldEnded(entry, 'dropped', 0)
 }
 
 const isOwned = (state: BrokerState, { groupId, topicId }: { groupId: number; topicId: number }) =>
@@ -221,6 +239,8 @@ const isOwned = (state: BrokerState, { groupId, topicId }: { groupId: number; to
 /** After a rebuild: bytes by topic and extent, counted from the units that are left. */
 const recount = async (state: BrokerState): Promise<void> => {
   state.space.restore([], state.space.gaps)
+  for (const kind of deferredKinds)
+    for (const { chunk, size } of state.deferred[kind].inMemory()) state.space.add(chunk, size)
   for (const topic of state.topics.values()) {
     topic.bytes = 0
     for (const queue of topic.queues) {
@@ -260,7 +280,7 @@ const sweepOwners = async (
 ): Promise<Buffer | undefined> => {
   for await (const key of index.keys({ gte: found.from })) {
     const parsed = parseIndexKey(key)
-    if (parsed.kind === 'queueBlock') {
+    if (parsed.kind === 'queueBlock' || parsed.kind === 'deferredDue') {
       if (isGone(state.topics.get(parsed.ownerId)))
         found.ranges.push(topicQueuesRange(parsed.ownerId))
       return ownerRange(parsed.ownerId).lt

@@ -15,12 +15,14 @@ import {
   encodeSpace,
   encodeTopicRecord,
 } from '../../storage/codec/index-record.ts'
+import { deferredKinds } from '../../model/deferred/deferred.ts'
 import type { Operation } from '../../storage/ports/database.ts'
 import type { BrokerState } from '../broker/broker-state.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import type { DeliveriesCell } from '../consumer-group/deliveries-cell.ts'
 import type { FactsSpan } from '../system/facts-span.ts'
 import type { Topic } from '../topic/topic.ts'
+import { sliceDeferred } from './deferred-checkpoint.ts'
 import type { IndexStore } from './index-store.ts'
 
 const SLICE_BYTES = 1 << 20
@@ -77,6 +79,18 @@ export const checkpoint = async ({ state, log, index, clock }: CheckpointDeps): 
       await write(slice)
       slice = newSlice()
     }
+  }
+  for (const kind of deferredKinds) {
+    const set = state.deferred[kind]
+    if (!set.isDirty) continue
+    await write(slice)
+    slice = newSlice()
+    const changes = sliceDeferred(set, log.position, log.storeAtMs())
+    slice.operations.push(...changes.operations)
+    slice.written.push(changes.written)
+    slice.lost.push(changes.lost)
+    await write(slice)
+    slice = newSlice()
   }
   const { gaps, live } = state.space
   const span = spanAt(state.logSpan, log.position)

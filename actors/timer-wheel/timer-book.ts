@@ -100,8 +100,9 @@ export class TimerBook implements Timers {
     if (handle === undefined || handle.topicId !== topic.topicId) return { outcome: 'invalid' }
     topic.gate.pass()
     const { id, messageId } = handle
-    // Decided at the end of this loop, in one turn: what ended meanwhile is seen to have.
-    const slot = openSlot(store.set, await this.#bring(id))
+    await this.#bring(id)
+    // Decided from here on in one turn: what ended meanwhile is seen to have.
+    const slot = openSlot(store.set, id)
     if (slot >= 0) {
       await log.whenSynced(this.#deps.deferred.withdraw('timer', [slot], 'withdrawn'))
       return { outcome: 'recalled', messageId }
@@ -128,12 +129,11 @@ export class TimerBook implements Timers {
       const page = await this.list({ ...query, limit: LIMIT_MAX, ...(after && { after }) })
       // Under the checkpoint's lock: nothing moves between memory and index meanwhile.
       ended += await index.exclusive(async () => {
-        const slots: number[] = []
-        for (const { timerId, dueAtMs } of page.timers) {
-          const slot = openSlot(store.set, await this.#bring(Number(timerId)))
-          if (slot >= 0 && store.set.table.dueMs[slot] === dueAtMs) slots.push(slot)
-        }
-        const open = slots.filter((slot) => isOpen(store, slot))
+        for (const { timerId } of page.timers) await this.#bring(Number(timerId))
+        const open = page.timers.flatMap(({ timerId, dueAtMs }) => {
+          const slot = openSlot(store.set, Number(timerId))
+          return slot >= 0 && store.set.table.dueMs[slot] === dueAtMs ? slot : []
+        })
         if (open.length === 0) return 0
         await log.whenSynced(deferred.withdraw('timer', open, 'withdrawn'))
         return open.length
@@ -236,9 +236,6 @@ export class TimerBook implements Timers {
     }
   }
 }
-
-const isOpen = ({ set }: DeferredStore, slot: number): boolean =>
-  openSlot(set, set.table.id[slot] as number) === slot
 
 const isWanted = (timer: PendingTimer, { key, messageId }: TimerQuery): boolean =>
   (key === undefined || timer.keys.includes(key)) &&

@@ -8,7 +8,7 @@ import { isBrokerError } from '../../model/errors.ts'
 import type { DeferredMessage } from '../../storage/codec/deferred-fact.ts'
 import type { Admitted, CommitLog } from '../commit-log/commit-log.ts'
 import type { ActorSystemDeps } from '../system/supervision.ts'
-import { xstateClock } from '../system/xstate-clock.ts'
+import { LoopClock } from '../system/xstate-clock.ts'
 import type { DeferredStore } from './deferred-store.ts'
 
 export interface TimerWheelSettings {
@@ -44,6 +44,7 @@ const isHold = (error: unknown): boolean =>
 export class TimerWheel {
   readonly #deps: TimerWheelDeps
   readonly #actor
+  readonly #chartClock: LoopClock
   readonly #batches: Promise<void>[] = []
   #rearm: (() => void) | undefined
   #skewMs = 0
@@ -53,6 +54,7 @@ export class TimerWheel {
   constructor(deps: TimerWheelDeps) {
     this.#deps = deps
     const { clock, logger, name, store, settings } = deps
+    this.#chartClock = new LoopClock(clock)
     const machine = timerWheelMachine.provide({
       actions: {
         noteJump: (_, { ms }) => logger.warn({ wheel: name, ms }, 'the wall clock was set'),
@@ -69,7 +71,7 @@ export class TimerWheel {
     this.#actor = createActor(machine, {
       id: name,
       systemId: name,
-      clock: xstateClock(clock),
+      clock: this.#chartClock,
       ...(deps.inspect ? { inspect: deps.inspect } : {}),
       input: { backoff: { msBase: 50, msMax: 5_000 }, heldMs: Math.max(10, settings.tickMs * 10) },
     })
@@ -85,7 +87,12 @@ export class TimerWheel {
 
   get snapshot() {
     const { value, context } = this.#actor.getSnapshot()
-    return { state: value as unknown, restarts: context.failures, lastError: context.lastError }
+    return {
+      state: value as unknown,
+      restarts: context.failures,
+      lastError: context.lastError,
+      nextTryInMs: this.#chartClock.nextTryInMs,
+    }
   }
 
   start(): void {

@@ -18,7 +18,7 @@ import {
 } from '../broker/owners.ts'
 import type { Consequence } from '../commit-log/pending-chunk.ts'
 import type { Topic } from './topic.ts'
-import { topicAddress, topicLogic } from './topic.actor.ts'
+import { topicAddress, topicLogic, type TopicLogicDeps } from './topic.actor.ts'
 
 const isSame = (a: TopicSettings, b: TopicSettings): boolean =>
   a.type === b.type &&
@@ -29,9 +29,11 @@ const isSame = (a: TopicSettings, b: TopicSettings): boolean =>
 const notEnded = () =>
   new BrokerError('STORE_UNAVAILABLE', { store: 'CommitLog', operation: 'write' })
 
+export type TopicRegistryDeps = RegistryDeps & Pick<TopicLogicDeps, 'dropDeferred'>
+
 /** Topics by name: creating, changing and ending them are durable facts, decided here. */
 export class TopicRegistry implements Topics {
-  readonly #deps: RegistryDeps
+  readonly #deps: TopicRegistryDeps
   readonly #logic: ReturnType<typeof topicLogic>
   readonly #creating = new InFlight<Topic>()
   readonly #ending = new Map<string, Promise<void>>()
@@ -39,7 +41,7 @@ export class TopicRegistry implements Topics {
   /** New topics begin throttled while the disk is full. */
   throttle: (() => BrokerError) | undefined
 
-  constructor(deps: RegistryDeps) {
+  constructor(deps: TopicRegistryDeps) {
     this.#deps = deps
     this.#logic = topicLogic(deps)
   }

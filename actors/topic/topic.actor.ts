@@ -16,13 +16,18 @@ export interface OwnerDeps {
   readonly clock: { wallMs(): number }
 }
 
+export interface TopicLogicDeps extends OwnerDeps {
+  /** Ends what waits for a time, or for a producer. */
+  readonly dropDeferred: (topicId: number) => Promise<void>
+}
+
 export const topicAddress = (topicId: number): string => `topic:${topicId}`
 
 /**
  * Gives `topicMachine` its hands: the gate, and the steps of ending, each idempotent. Made once
  * for all topics: a machine of its own costs a topic 24 KiB.
  */
-export const topicLogic = ({ state, log, index, clock }: OwnerDeps) => {
+export const topicLogic = ({ state, log, index, clock, dropDeferred }: TopicLogicDeps) => {
   const topicOf = ({ topicId }: TopicRef): Topic => state.topics.get(topicId) as Topic
   return topicMachine.provide({
     actions: {
@@ -41,6 +46,9 @@ export const topicLogic = ({ state, log, index, clock }: OwnerDeps) => {
         await topic.gate.whenEmpty()
         await log.flush()
       }),
+      cancelTimers: fromPromise(({ input: { topicId } }: { input: TopicRef }) =>
+        dropDeferred(topicId),
+      ),
       dropLeases: fromPromise(async ({ input: { topicId } }: { input: TopicRef }) => {
         await index.exclusive(async () => {
           for (const group of state.groups.values()) {

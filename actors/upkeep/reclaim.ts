@@ -16,6 +16,7 @@ import type { Group } from '../consumer-group/group.ts'
 import type { FactsSpan } from '../system/facts-span.ts'
 import type { ConsumeQueue } from '../topic/consume-queue.ts'
 import type { Topic } from '../topic/topic.ts'
+import { DeferredCarrier, type DeferredCarrierDeps } from './carry-deferred.ts'
 import { unitAt } from './trim.ts'
 
 export interface ReclaimDeps {
@@ -25,6 +26,7 @@ export interface ReclaimDeps {
   readonly clock: Clock
   readonly logger: Logger
   readonly settings: ReclaimSettings
+  readonly deferred: DeferredCarrierDeps
   /** Facts before this chunk are in the index: only they may leave the log. */
   readonly checkpointed: () => number
 }
@@ -105,12 +107,14 @@ const borderAt = async (log: CommitLog, position: number): Promise<number | unde
 const giveUp = async (deps: ReclaimDeps, from: number, to: number): Promise<boolean> => {
   const { state, log, index, logger } = deps
   if (log.mode !== 'writing') return false
-  const survivors = await survivorsIn(deps, from, to)
+  const carrier = new DeferredCarrier(deps.deferred)
+  const survivors = await survivorsIn(deps, from, to, carrier)
   for (const { queue, fact } of survivors) await queue.makeWhole(fact.queueOffset)
   const gaps = withGap(state.space.gaps, from, to)
   const forgotten = forgettable(state, gaps)
   for (const { topic, queue, fact, from: place } of survivors)
     if (isLive(topic, queue, fact, place)) carryMessage(deps, { topic, queue, fact, from: place })
+  const deferred = carrier.carry((chunk) => isWithin(gaps, chunk))
   carryStates(deps, from, to, forgotten)
   const trimmed: RegistryFact = { type: 'logTrimmed', nextOwnerId: state.nextOwnerId, gaps }
   const admitted = log.admitFact(encodeRegistryFact(trimmed), 'freeing', {
@@ -119,27 +123,45 @@ const giveUp = async (deps: ReclaimDeps, from: number, to: number): Promise<bool
   await log.whenSynced(admitted)
   await forget(state, index, forgotten)
   for await (const offset of log.chunks.offsets(from, to)) log.forget(offset)
-  logger.info({ from, to, carried: survivors.length }, 'reclaimed a stretch of the commit log')
+  const carried = survivors.length + deferred
+  logger.info({ from, to, carried }, 'reclaimed a stretch of the commit log')
   return true
 }
 
 /** Looks at every message, also where none is counted as alive: a count is no proof. */
-const survivorsIn = async (deps: ReclaimDeps, from: number, to: number): Promise<Survivor[]> => {
+const survivorsIn = async (
+  deps: ReclaimDeps,
+  from: number,
+  to: number,
+  carrier: DeferredCarrier,
+): Promise<Survivor[]> => {
   const survivors: Survivor[] = []
-  for await (const chunk of deps.log.chunks.offsets(from, to)) await collect(deps, chunk, survivors)
+  for await (const chunk of deps.log.chunks.offsets(from, to))
+    await collect(deps, chunk, survivors, carrier)
   return survivors
+}
+
+const isWithin = (gaps: readonly number[], position: number): boolean => {
+  for (let index = 0; index < gaps.length; index += 2)
+    if ((gaps[index] as number) <= position && position < (gaps[index + 1] as number)) return true
+  return false
 }
 
 const collect = async (
   { state, log }: ReclaimDeps,
   offset: number,
   survivors: Survivor[],
+  carrier: DeferredCarrier,
 ): Promise<void> => {
   const chunk = await log.chunks.read(offset)
   if (chunk === undefined) return
   for (const record of recordsOf(chunk, offset)) {
-    if (!isMessage(record.type)) continue
+    if (!isMessage(record.type)) {
+      await carrier.note(offset, record)
+      continue
+    }
     const fact = readMessage(record.type, record.payload)
+    carrier.noteReleased(fact)
     const topic = state.topics.get(fact.topicId)
     const queue = topic?.status === 'dropped' ? undefined : topic?.queues[fact.queueId]
     if (topic === undefined || queue === undefined || fact.queueOffset < queue.offsetMin) continue

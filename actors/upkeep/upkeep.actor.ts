@@ -8,6 +8,7 @@ import type { BrokerState } from '../broker/broker-state.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import type { MessageIndex } from '../messages/message-index.ts'
 import type { DiskWatch } from './disk-watch.ts'
+import type { DeferredCarrierDeps } from './carry-deferred.ts'
 import { type ReclaimSettings, reclaimLog } from './reclaim.ts'
 import { trimExpired } from './trim.ts'
 
@@ -20,6 +21,7 @@ export interface UpkeepDeps extends ActorSystemDeps {
   readonly restMs: number
   readonly checkpointBytes: number
   readonly reclaim: ReclaimSettings
+  readonly deferred: DeferredCarrierDeps
 }
 
 /** Bytes of log whose ids and keys are indexed in one round: a rebuild takes many. */
@@ -112,7 +114,8 @@ export class Upkeep {
   }
 
   #isDirty(): boolean {
-    const { dirtyTopics, dirtyGroups, dirtyCells } = this.#deps.state
-    return dirtyTopics.size + dirtyGroups.size + dirtyCells.size > 0
+    const { dirtyTopics, dirtyGroups, dirtyCells, deferred } = this.#deps.state
+    if (dirtyTopics.size + dirtyGroups.size + dirtyCells.size > 0) return true
+    return deferred.timer.isDirty || deferred.transaction.isDirty
   }
 }

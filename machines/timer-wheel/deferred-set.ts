@@ -57,6 +57,7 @@ export class DeferredSet {
   /** Raised when something changes that is not in the near window. */
   farChanges = 0
   #removed: DeferredKey[] = []
+  #removedIds: Set<number> | undefined
   #isDirty = false
   /** All topics together. */
   admitted = 0
@@ -146,7 +147,7 @@ export class DeferredSet {
     table.unqueue(slot)
     table.state[slot] = slotState.ending
     table.isDirty[slot] = 0
-    if (table.isIndexed[slot] === 1) this.#removed.push(keyOf(table.entry(slot)))
+    if (table.isIndexed[slot] === 1) this.#remove(slot)
     this.outcomes.end(id, outcome, atMs)
     this.#leave(slot)
   }
@@ -184,7 +185,7 @@ export class DeferredSet {
     const { table } = this
     if (!table.isQueued(slot)) this.farChanges++
     table.unqueue(slot)
-    if (table.isIndexed[slot] === 1) this.#removed.push(keyOf(table.entry(slot)))
+    if (table.isIndexed[slot] === 1) this.#remove(slot)
     table.dueMs[slot] = dueMs
     table.checks[slot] = checks
     table.isDirty[slot] = 1
@@ -204,6 +205,12 @@ export class DeferredSet {
     table.size[slot] = place.size
     table.isDirty[slot] = 1
     this.#isDirty = true
+  }
+
+  *inMemory(): Generator<DeferredEntry> {
+    const { table } = this
+    for (let slot = 0; slot < table.end; slot++)
+      if (table.state[slot] !== slotState.free) yield table.entry(slot)
   }
 
   /** An entry of the index comes into memory. It counts already. */
@@ -281,6 +288,7 @@ export class DeferredSet {
     this.outcomes.dirty.clear()
     const removed = this.#removed
     this.#removed = []
+    this.#removedIds = undefined
     this.#isDirty = false
     return { removed, put, blocks }
   }
@@ -292,6 +300,7 @@ export class DeferredSet {
 
   changesLost({ removed, put, blocks }: DeferredChanges): void {
     this.#removed = [...removed, ...this.#removed]
+    this.#removedIds = undefined
     for (const { id } of put) {
       const slot = this.table.slotOf(id)
       if (slot >= 0 && this.table.state[slot] !== slotState.ending) this.table.isDirty[slot] = 1
@@ -306,9 +315,10 @@ export class DeferredSet {
     if (this.outcomes.dirty.size > 0) this.#isDirty = true
   }
 
-  /** Keys of the index that are dead and wait for the next checkpoint. */
-  get removed(): readonly DeferredKey[] {
-    return this.#removed
+  /** True when keys of the index are dead, and wait for the next checkpoint. */
+  isRemoved(id: number): boolean {
+    this.#removedIds ??= new Set(this.#removed.map((key) => key.id))
+    return this.#removedIds.has(id)
   }
 
   /** What the index says counts, as a checkpoint left it. */
@@ -333,6 +343,7 @@ export class DeferredSet {
     this.outcomes.clear()
     this.topics.clear()
     this.#removed = []
+    this.#removedIds = undefined
     this.#isDirty = false
     this.nextId = 1
     this.asOf = 0
@@ -353,6 +364,11 @@ export class DeferredSet {
     topic.farFromMs = Math.min(topic.farFromMs, table.dueMs[slot] as number)
     this.evictions++
     table.release(slot)
+  }
+
+  #remove(slot: number): void {
+    this.#removed.push(keyOf(this.table.entry(slot)))
+    this.#removedIds = undefined
   }
 
   #leave(slot: number): void {

@@ -34,6 +34,7 @@ export const topicMachine = setup({
   },
   actors: {
     answerRequests: unprovided<void, TopicRef>('answerRequests'),
+    cancelTimers: unprovided<void, TopicRef>('cancelTimers'),
     dropLeases: unprovided<void, TopicRef>('dropLeases'),
     dropQueues: unprovided<void, TopicRef>('dropQueues'),
     sweepIndex: unprovided<void, TopicRef>('sweepIndex'),
@@ -79,6 +80,14 @@ export const topicMachine = setup({
         refusingRequests: {
           invoke: {
             src: 'answerRequests',
+            input: refOf,
+            onDone: 'cancellingTimers',
+            onError: 'waiting',
+          },
+        },
+        cancellingTimers: {
+          invoke: {
+            src: 'cancelTimers',
             input: refOf,
             onDone: 'droppingLeases',
             onError: 'waiting',

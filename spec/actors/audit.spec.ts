@@ -109,7 +109,8 @@ Audit('finds a chunk where the log was trimmed, and an actor without its topic',
   await use(broker, 'orders', 'billing')
   broker.state.space.gaps = [0, 10]
   const dead = broker.state.topicShell(500)
-  const deps = { state: broker.state, log: broker.log, index: broker.index, clock: systemClock }
+  const { state, log, index } = broker
+  const deps = { state, log, index, clock: systemClock, dropDeferred: async () => {} }
   broker.supervisions.topics.start('topic:500', topicLogic(deps), () => ({
     topicId: dead.topicId,
     status: 'serving',

@@ -42,6 +42,7 @@ Charts(
       actions: { closeGate: () => steps.push('close'), openGate: () => steps.push('open') },
       actors: {
         answerRequests: effect<TopicRef>('answerRequests'),
+        cancelTimers: effect<TopicRef>('cancelTimers'),
         dropLeases: effect<TopicRef>('dropLeases'),
         dropQueues: effect<TopicRef>('dropQueues'),
         sweepIndex: effect<TopicRef>('sweepIndex'),
@@ -56,8 +57,9 @@ Charts(
     }
     await settle()
     assert.is(actor.getSnapshot().status, 'done')
-    const expected = 'answerRequests dropLeases answerRequests dropLeases dropQueues answerRequests'
-    assert.is(steps.slice(2).join(' '), `${expected} dropLeases dropQueues sweepIndex`)
+    const begun = 'answerRequests cancelTimers dropLeases'
+    const expected = `${begun} ${begun} dropQueues ${begun} dropQueues sweepIndex`
+    assert.is(steps.slice(2).join(' '), expected)
   },
 )
 
@@ -68,6 +70,7 @@ Charts('a topic whose end is on disk goes on ending after a restart, and never o
     actions: { openGate: () => steps.push('open') },
     actors: {
       answerRequests: effect<TopicRef>('answerRequests'),
+      cancelTimers: effect<TopicRef>('cancelTimers'),
       dropLeases: effect<TopicRef>('dropLeases'),
       dropQueues: effect<TopicRef>('dropQueues'),
       sweepIndex: effect<TopicRef>('sweepIndex'),

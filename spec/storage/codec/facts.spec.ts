@@ -29,6 +29,7 @@ import {
   messageRecordSize,
   putMessage,
   readMessage,
+  releasedPrefix,
 } from '../../../storage/codec/message-fact.ts'
 import { recordAt } from '../../../storage/codec/record.ts'
 import { encodeRegistryFact, readRegistryFact } from '../../../storage/codec/registry-fact.ts'
@@ -224,7 +225,7 @@ Facts('every registry fact comes back as it was', () =>
   ),
 )
 
-Facts('every message comes back as it was, appended, carried or dead-lettered', () =>
+Facts('every message comes back as it was, however it came', () =>
   holds(
     fc.property(
       fc.record({
@@ -241,7 +242,7 @@ Facts('every message comes back as it was, appended, carried or dead-lettered', 
         properties: bytes,
         body: bytes,
       }),
-      fc.constantFrom('appended', 'carried', 'deadLettered'),
+      fc.constantFrom('appended', 'carried', 'deadLettered', 'fired', 'committed'),
       fc.nat(50),
       (place, content, kind, at) => {
         const carriedFrom = kind === 'carried' ? { chunk: 5, size: 900 } : undefined
@@ -249,18 +250,28 @@ Facts('every message comes back as it was, appended, carried or dead-lettered', 
           kind === 'deadLettered'
             ? { groupId: 1, topicId: 2, queueId: 3, queueOffset: 4 }
             : undefined
+        const released = { id: 6, dueMs: 2 ** 41, chunk: 7, size: 300 }
+        const releases =
+          kind === 'fired'
+            ? { ...released, kind: 'timer' }
+            : kind === 'committed'
+              ? { ...released, kind: 'transaction' }
+              : undefined
+        const releasedType = kind === 'fired' ? factType.timerFired : factType.transactionCommitted
         const [type, prefix] = carriedFrom
           ? [factType.messageCarried, carriedPrefix(carriedFrom)]
           : ends
             ? [factType.messageDeadLettered, deadLetterPrefix(ends)]
-            : [factType.messageAppended, []]
+            : releases
+              ? [releasedType, releasedPrefix(released)]
+              : [factType.messageAppended, []]
         const size = messageRecordSize(place, content, prefix)
         const chunk = Buffer.alloc(at + size + 7, 0xee)
         putMessage(chunk, at, place, content, { type, prefix })
         const record = recordAt(chunk, 0, at)
         assert.is(record.size, size)
         const fact = readMessage(record.type, record.payload)
-        assert.equal(fact, { ...place, ...content, carriedFrom, ends })
+        assert.equal(fact, { ...place, ...content, carriedFrom, ends, releases })
         assert.ok(
           chunk.subarray(0, at).every((byte) => byte === 0xee),
           'wrote before its place',
