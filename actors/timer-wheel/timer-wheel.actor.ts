@@ -45,7 +45,8 @@ export class TimerWheel {
   readonly #deps: TimerWheelDeps
   readonly #actor
   readonly #chartClock: LoopClock
-  readonly #batches: Promise<void>[] = []
+  /** Admitted and not synced yet, oldest first. */
+  readonly #batches = new Set<Promise<void>>()
   #rearm: (() => void) | undefined
   #skewMs = 0
   #firedAtMs = Number.NEGATIVE_INFINITY
@@ -190,7 +191,8 @@ export class TimerWheel {
       } finally {
         this.#putBack(ids, passedOver)
       }
-      if (this.#batches.length >= settings.batchesMax) await this.#batches[0]
+      const [oldest] = this.#batches
+      if (this.#batches.size >= settings.batchesMax) await oldest
     }
   }
 
@@ -242,11 +244,8 @@ export class TimerWheel {
       .catch((error: unknown) => {
         if (!this.#isStopped) this.#actor.send({ type: 'wheel.failed', error })
       })
-      .finally(() => {
-        const index = this.#batches.indexOf(synced)
-        if (index >= 0) this.#batches.splice(index, 1)
-      })
-    this.#batches.push(synced)
+      .finally(() => this.#batches.delete(synced))
+    this.#batches.add(synced)
   }
 
   /** What nobody may have now is looked at again with the next window. */

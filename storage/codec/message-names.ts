@@ -59,6 +59,8 @@ const prefixes: Readonly<Record<number, number>> = {
   [factType.messageAppended]: 0,
   [factType.messageCarried]: 2,
   [factType.messageDeadLettered]: 4,
+  [factType.timerFired]: 4,
+  [factType.transactionCommitted]: 4,
 }
 
 /** Type 1, tag code 4, message group hash 4: what stands before the store time. */
