@@ -12,6 +12,8 @@ const world: World = {
   environment: process.env,
   // Only who starts a broker waits until all of it is loaded.
   startServer: async (options) => (await import('./index.ts')).startServer(options),
+  saveBackup: async (...to) => (await import('./index.ts')).saveBackup(...to),
+  restoreBackup: async (options) => (await import('./index.ts')).restoreBackup(options),
   createLogger,
   print: (line) => void process.stdout.write(`${line}\n`),
   complain: (line) => void process.stderr.write(`${line}\n`),

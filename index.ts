@@ -7,7 +7,7 @@ import { BrokerMetrics } from './actors/audit/metric-source.ts'
 import { CoreBroker } from './actors/broker/broker.ts'
 import { brokerSettingsOf, type SomeBrokerSettings } from './actors/broker/settings.ts'
 import type { AdminPort } from './model/admin.ts'
-import type { BackupHeader, OnProgress } from './model/backup.ts'
+import type { BackupHeader, OnProgress, WrittenBackup } from './model/backup.ts'
 import { BrokerError } from './model/errors.ts'
 import type { Clock, Logger, Random } from './model/ports.ts'
 import { VERSION } from './model/version.ts'
@@ -25,7 +25,7 @@ import { restoreLog } from './storage/log/restore-log.ts'
 import { MemoryPlace } from './storage/memory/memory-place.ts'
 import type { Place } from './storage/ports/place.ts'
 
-export type { BackupHeader, CopyProgress, OnProgress } from './model/backup.ts'
+export type { BackupHeader, CopyProgress, OnProgress, WrittenBackup } from './model/backup.ts'
 export type { GroupOptions, GroupSettings } from './model/addressing/group.ts'
 export type { OffsetReset, OffsetResetResult } from './model/delivery/administration.ts'
 export type { Retention, TopicOptions, TopicSettings, TopicType } from './model/addressing/topic.ts'
@@ -162,7 +162,7 @@ const openBroker = async (options: BrokerOptions) => {
       audit: () => audit(broker, metrics, settings.reclaim.reclaimMs),
       metrics: () => metrics.scrape(),
       backup: (directory, onProgress) =>
-        writeBackup(directory, readBackup(place.name, backup(broker, { writtenBy })), onProgress),
+        saveBackup(directory, backup(broker, { writtenBy }), onProgress),
       owned: [place],
     })
     const admin: AdminPort = {
@@ -173,6 +173,7 @@ const openBroker = async (options: BrokerOptions) => {
       send: (topic, draft) => embedded.send(topic, draft),
       audit: () => embedded.audit(),
       metrics: () => embedded.metrics(),
+      backup: () => backup(broker, { writtenBy }),
     }
     return { embedded, admin }
   } catch (error) {
@@ -279,6 +280,13 @@ export const startServer = async (options: ServerOptions): Promise<GlasspostServ
     throw error
   }
 }
+
+/** Writes a backup that arrives as a stream, every chunk checked, into a new or empty directory. */
+export const saveBackup = (
+  directory: string,
+  parts: AsyncIterable<Uint8Array>,
+  onProgress?: OnProgress,
+): Promise<WrittenBackup> => writeBackup(directory, readBackup('the stream', parts), onProgress)
 
 export interface RestoreOptions {
   /** The directory that `backup` wrote, or the file in it. */

@@ -29,4 +29,6 @@ export interface AdminPort {
   readonly audit: () => Promise<AuditReport>
   /** All metrics in Prometheus' text format. */
   readonly metrics: () => Promise<string>
+  /** Everything acknowledged so far, as a stream (docs/formats/backup.md). To be read or left. */
+  readonly backup: () => AsyncGenerator<Uint8Array>
 }

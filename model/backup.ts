@@ -26,3 +26,8 @@ export type BackupStep =
   | { readonly type: 'header'; readonly header: BackupHeader; readonly bytes: Uint8Array }
   | { readonly type: 'chunk'; readonly offset: number; readonly bytes: Uint8Array }
   | { readonly type: 'end'; readonly bytes: Uint8Array }
+
+/** A backup that is on disk, whole. */
+export interface WrittenBackup extends BackupHeader {
+  readonly path: string
+}

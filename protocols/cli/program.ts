@@ -2,11 +2,13 @@ import { Command } from 'commander'
 import { withAdminOptions } from './admin/action.ts'
 import { ackCommand } from './commands/ack.ts'
 import { auditCommand } from './commands/audit.ts'
+import { backupCommand } from './commands/backup.ts'
 import { configCommand } from './commands/config.ts'
 import { explainCommand } from './commands/explain.ts'
 import { groupCommand } from './commands/group.ts'
 import { peekCommand } from './commands/peek.ts'
 import { receiveCommand } from './commands/receive.ts'
+import { restoreCommand } from './commands/restore.ts'
 import { sendCommand } from './commands/send.ts'
 import { startCommand } from './commands/start.ts'
 import { statusCommand } from './commands/status.ts'
@@ -27,6 +29,8 @@ const commands: readonly ((world: World) => Command)[] = [
   peekCommand,
   tailCommand,
   auditCommand,
+  backupCommand,
+  restoreCommand,
   configCommand,
   explainCommand,
 ]

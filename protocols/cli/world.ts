@@ -1,3 +1,4 @@
+import type { BackupHeader, OnProgress, WrittenBackup } from '../../model/backup.ts'
 import type { Logger } from '../../model/ports.ts'
 import type { BrokerTuning } from '../settings/broker-tuning.ts'
 
@@ -30,6 +31,18 @@ export interface World {
   readonly version: string
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly startServer: (options: ServerStart) => Promise<RunningServer>
+  /** Writes a backup that arrives as a stream, checked, into a new or empty directory. */
+  readonly saveBackup: (
+    directory: string,
+    parts: AsyncIterable<Uint8Array>,
+    onProgress: OnProgress,
+  ) => Promise<WrittenBackup>
+  /** Makes a data directory of a backup. */
+  readonly restoreBackup: (options: {
+    readonly backup: string
+    readonly dataDir: string
+    readonly onProgress: OnProgress
+  }) => Promise<BackupHeader>
   readonly createLogger: (level: string) => Logger
   /** One line on stdout. */
   print(line: string): void

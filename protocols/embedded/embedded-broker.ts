@@ -1,5 +1,5 @@
 import { Filters } from '../../model/delivery/filters.ts'
-import type { OnProgress } from '../../model/backup.ts'
+import type { OnProgress, WrittenBackup } from '../../model/backup.ts'
 import { checkInvisibleMs, deliveryLimits } from '../../model/delivery/limits.ts'
 import { groupDefaults } from '../../model/addressing/group.ts'
 import { retryDelayMs } from '../../model/delivery/retry-policy.ts'
@@ -71,8 +71,7 @@ export interface EmbeddedParts {
   readonly audit: () => Promise<AuditReport>
   /** The text of `/metrics`. */
   readonly metrics: () => Promise<string>
-  /** Writes a backup into a directory and returns the file's path. */
-  readonly backup: (directory: string, onProgress?: OnProgress) => Promise<string>
+  readonly backup: (directory: string, onProgress?: OnProgress) => Promise<WrittenBackup>
   /** Closed with the broker, in this order. */
   readonly owned: readonly { close(): Promise<void> }[]
 }
@@ -211,11 +210,14 @@ export class EmbeddedBroker {
 
   /**
    * Writes everything acknowledged so far into a new or empty directory of this machine, while
-   * the broker goes on. Resolves with the file's path when it is on disk, checked chunk by chunk;
+   * the broker goes on. Resolves when its file is on disk, checked chunk by chunk;
    * `restoreBackup` makes a data directory of it. Rejects with `TARGET_NOT_EMPTY`, or `CORRUPT`
    * with the position of the first damaged chunk.
    */
-  backup(directory: string, { onProgress }: { onProgress?: OnProgress } = {}): Promise<string> {
+  backup(
+    directory: string,
+    { onProgress }: { onProgress?: OnProgress } = {},
+  ): Promise<WrittenBackup> {
     return this.#parts.backup(directory, onProgress)
   }
 

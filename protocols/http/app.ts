@@ -7,6 +7,7 @@ import { brokerErrorOf, refusalOf } from './errors.ts'
 import { bodySize, type HttpLimits, requestsInFlight } from './limits.ts'
 import { createRouter } from './router.ts'
 import { auditRoutes } from './routes/audit.ts'
+import { backupRoutes } from './routes/backup.ts'
 import { groupRoutes } from './routes/groups.ts'
 import { healthRoutes } from './routes/health.ts'
 import { messageRoutes } from './routes/messages.ts'
@@ -26,6 +27,7 @@ const resources: readonly ((admin: AdminPort, closing: AbortSignal) => OpenAPIHo
   groupRoutes,
   messageRoutes,
   auditRoutes,
+  backupRoutes,
 ]
 
 /** The HTTP admin API as a function from request to answer, without a socket. */

@@ -44,7 +44,7 @@ Backup('keeps what was acknowledged, while the broker goes on', async ({ folder 
   const sending = (async () => {
     for (let index = 500; isTaking; index++) await broker.send('orders', { body: body(index) })
   })()
-  const path = await broker.backup(join(folder, 'backup'), { onProgress })
+  const { path } = await broker.backup(join(folder, 'backup'), { onProgress })
   isTaking = false
   await sending
   const { topicId } = broker.topics.describe('orders')
@@ -108,7 +108,7 @@ Backup('writes into nothing that has something in it', async ({ folder }) => {
   await writeFile(join(full, 'letter'), 'dear')
   assert.is(await codeOf(broker.backup(full)), 'TARGET_NOT_EMPTY')
   await mkdir(join(folder, 'empty'))
-  const path = await broker.backup(join(folder, 'empty'))
+  const { path } = await broker.backup(join(folder, 'empty'))
   assert.is(await codeOf(restoreBackup({ backup: path, dataDir: full })), 'TARGET_NOT_EMPTY')
   assert.is(await codeOf(broker.backup(join(folder, 'empty'))), 'TARGET_NOT_EMPTY')
   assert.equal(await readdir(full), ['letter'])
@@ -121,7 +121,7 @@ Backup('restores nothing from a backup that is cut off or damaged', async ({ fol
   await using broker = await createBroker({ memory: true })
   await broker.topics.create('orders')
   for (let index = 0; index < 100; index++) await broker.send('orders', { body: body(index) })
-  const path = await broker.backup(join(folder, 'backup'))
+  const { path } = await broker.backup(join(folder, 'backup'))
   const whole = await readFile(path)
   const dataDir = join(folder, 'data')
   const restore = (backup: string) => codeOf(restoreBackup({ backup, dataDir }))

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { BackupStep, OnProgress } from '../../model/backup.ts'
+import type { BackupHeader, BackupStep, OnProgress, WrittenBackup } from '../../model/backup.ts'
 import { BrokerError } from '../../model/errors.ts'
 import { createDirectory, syncDirectory } from './files.ts'
 import { attempt, causeWithCode } from './level-errors.ts'
@@ -27,23 +27,24 @@ export const writeBackup = (
   directory: string,
   steps: AsyncIterable<BackupStep>,
   onProgress: OnProgress = () => {},
-): Promise<string> =>
+): Promise<WrittenBackup> =>
   attempt({ store: directory, operation: 'take the backup' }, async () => {
     await assertEmpty(directory)
     await createDirectory(directory)
     const path = join(directory, BACKUP_FILE)
     const draft = `${path}.partial`
     try {
+      let header: BackupHeader
       const file = await open(draft, 'wx', 0o600)
       try {
-        await writeSteps(file, steps, onProgress)
+        header = await writeSteps(file, steps, onProgress)
         await file.sync()
       } finally {
         await file.close()
       }
       await rename(draft, path)
       await syncDirectory(directory)
-      return path
+      return { ...header, path }
     } catch (error) {
       await rm(draft, { force: true })
       throw error
@@ -54,15 +55,17 @@ const writeSteps = async (
   file: FileHandle,
   steps: AsyncIterable<BackupStep>,
   onProgress: OnProgress,
-): Promise<void> => {
-  let of = 0
+): Promise<BackupHeader> => {
+  let header: BackupHeader | undefined
   let done = 0
   for await (const step of steps) {
     await file.writeFile(step.bytes)
-    if (step.type === 'header') of = step.header.bytes
+    if (step.type === 'header') header = step.header
     if (step.type === 'chunk') done += step.bytes.length
-    onProgress({ done, of })
+    if (header) onProgress({ done, of: header.bytes })
   }
+  if (header) return header
+  throw new BrokerError('BACKUP_UNUSABLE', { path: 'the backup', reason: 'it is empty' })
 }
 
 /** The backup in a directory, or in a file given itself. */

@@ -52,6 +52,8 @@ export interface AdminClient {
   get<Body>(path: string, query?: Query): Promise<Body>
   /** As `get`, also when the answer is a refusal with this status. */
   getDespite<Body>(path: string, status: number): Promise<Body>
+  /** The answer's bytes as they come. */
+  stream(path: string): Promise<AsyncIterable<Uint8Array>>
   post<Body>(path: string, body: unknown, signal?: AbortSignal): Promise<Body>
   patch<Body>(path: string, body: unknown): Promise<Body>
   delete(path: string): Promise<void>
@@ -69,32 +71,49 @@ interface Call {
 
 /** Speaks to the HTTP door of a broker. Throws `RefusedError` or `UnreachableError`. */
 export const createAdminClient = ({ url, token }: AdminTarget): AdminClient => {
-  const call = async <Body>({ method, path, body, signal, despite }: Call): Promise<Body> => {
+  const ask = async ({ method, path, body, signal }: Call): Promise<Response> => {
     const headers = {
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     }
     const init = { method, headers, signal: signal ?? null }
-    const answer = await fetch(
+    return fetch(
       `${url}${path}`,
       body === undefined ? init : { ...init, body: JSON.stringify(body) },
     ).catch((error: unknown) => {
       if (signal?.aborted) throw error
       throw new UnreachableError(url, reasonOf(error), { cause: error })
     })
+  }
+  const read = async <Body>(answer: Response, despite?: number): Promise<Body> => {
     const text = await answer.text()
     const parsed = text === '' ? {} : parse(text)
     if (answer.ok || answer.status === despite) return parsed as Body
     if (isRefusal(parsed)) throw new RefusedError(answer.status, parsed)
     throw new UnreachableError(url, `something else answers there (status ${answer.status})`)
   }
+  const call = async <Body>(asked: Call): Promise<Body> => read(await ask(asked), asked.despite)
+  const stream = async (from: string): Promise<AsyncIterable<Uint8Array>> => {
+    const answer = await ask({ method: 'GET', path: from })
+    if (!answer.ok || answer.body === null) await read<never>(answer)
+    return partsOf(answer, url)
+  }
   return {
     url,
     get: (path, query = {}) => call({ method: 'GET', path: `${path}${queryText(query)}` }),
+    stream,
     getDespite: (path, despite) => call({ method: 'GET', path, despite }),
     post: (path, body, signal) => call({ method: 'POST', path, body, signal }),
     patch: (path, body) => call({ method: 'PATCH', path, body }),
     delete: (path) => call({ method: 'DELETE', path }),
+  }
+}
+
+async function* partsOf({ body }: Response, url: string): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body ?? []
+  } catch (error) {
+    throw new UnreachableError(url, `the answer was cut off (${reasonOf(error)})`, { cause: error })
   }
 }
 
