@@ -71,6 +71,9 @@ export class OffsetResets {
     const { state, log, leases } = this.#deps
     topic.gate.pass()
     group.gate.pass()
+    // Its end has a place in the log already, if none on disk.
+    if (topic.status !== 'serving') throw new BrokerError('TOPIC_ENDING', { topic: topic.name })
+    if (group.status !== 'serving') throw new BrokerError('GROUP_ENDING', { group: group.name })
     log.checkWritable()
     const subscription = state.subscription(group, topic)
     leases.begin(subscription)

@@ -26,11 +26,29 @@ export type Command =
   | { readonly type: 'abortedReceive'; readonly topic: number; readonly group: number }
   | { readonly type: 'renewedReceive'; readonly topic: number; readonly group: number }
   | { readonly type: 'loseClient' }
+  | {
+      readonly type: 'attemptedReceive'
+      readonly topic: number
+      readonly group: number
+      readonly attempt: number
+    }
+  | {
+      readonly type: 'resetOffsets'
+      readonly topic: number
+      readonly group: number
+      /** 2: every queue. */
+      readonly queue: number
+      /** An offset, or one of the ends. */
+      readonly to: number | 'earliest' | 'latest'
+    }
+  | { readonly type: 'pauseGroup'; readonly group: number; readonly paused: boolean }
   | { readonly type: 'ack'; readonly pick: number; readonly count: number }
   | { readonly type: 'ackTwice'; readonly pick: number }
   | { readonly type: 'extend'; readonly pick: number; readonly ms: number }
   | { readonly type: 'deadLetter'; readonly pick: number }
   | { readonly type: 'advance'; readonly ms: number }
+  /** Somebody sets the wall clock. */
+  | { readonly type: 'clockJump'; readonly ms: number }
   | { readonly type: 'restart' }
   | { readonly type: 'closeAtOnce' }
   | { readonly type: 'powerCut'; readonly seed: number }
@@ -99,6 +117,20 @@ const aCommand: fc.Arbitrary<Command> = fc.oneof(
   { weight: 2, arbitrary: of('abortedReceive', { topic, group }) },
   { weight: 2, arbitrary: of('renewedReceive', { topic, group }) },
   { weight: 1, arbitrary: of('loseClient', {}) },
+  {
+    weight: 3,
+    arbitrary: of('attemptedReceive', { topic, group, attempt: fc.nat({ max: 1 }) }),
+  },
+  {
+    weight: 2,
+    arbitrary: of('resetOffsets', {
+      topic,
+      group,
+      queue: fc.nat({ max: 2 }),
+      to: fc.oneof(fc.constantFrom('earliest', 'latest'), fc.nat({ max: 60 })),
+    }),
+  },
+  { weight: 2, arbitrary: of('pauseGroup', { group, paused: fc.boolean() }) },
   { weight: 10, arbitrary: of('ack', { pick, count: fc.constantFrom(1, 1, 40) }) },
   { weight: 2, arbitrary: of('ackTwice', { pick }) },
   { weight: 4, arbitrary: of('extend', { pick, ms: fc.constantFrom(0, 10_000, 30_000) }) },
@@ -106,6 +138,10 @@ const aCommand: fc.Arbitrary<Command> = fc.oneof(
   {
     weight: 10,
     arbitrary: of('advance', { ms: fc.constantFrom(1, 10, 1_000, 10_000, 10_001, 61_000) }),
+  },
+  {
+    weight: 1,
+    arbitrary: of('clockJump', { ms: fc.constantFrom(-60_000, -3_000, 8_000, 60_000) }),
   },
   { weight: 3, arbitrary: of('restart', {}) },
   { weight: 1, arbitrary: of('closeAtOnce', {}) },
@@ -147,11 +183,15 @@ export const commandTypes: readonly CommandType[] = [
   'abortedReceive',
   'renewedReceive',
   'loseClient',
+  'attemptedReceive',
+  'resetOffsets',
+  'pauseGroup',
   'ack',
   'ackTwice',
   'extend',
   'deadLetter',
   'advance',
+  'clockJump',
   'restart',
   'closeAtOnce',
   'powerCut',

@@ -3,8 +3,11 @@ import type { TopicState } from '../../model/addressing/registry-facts.ts'
 import { leaseState } from '../../machines/consumer-group/deliveries.ts'
 
 /** True when nothing is on its way: no write, no ending, no dead letter. */
-export const isSettled = ({ log, state }: CoreBroker): boolean => {
+export const isSettled = ({ log, state, supervisions }: CoreBroker): boolean => {
   if (log.mode !== 'writing' || log.unsyncedBytes > 0) return false
+  for (const owners of ['topics', 'groups'] as const)
+    for (const address of supervisions[owners].addresses())
+      if (state[owners].get(Number(address.split(':')[1]))?.status !== 'serving') return false
   for (const { status } of state.topics.values()) if (status === 'ending') return false
   for (const group of state.groups.values()) {
     if (group.status === 'ending') return false
@@ -23,7 +26,10 @@ export const isSettled = ({ log, state }: CoreBroker): boolean => {
  * The whole state of a broker, one line for each thing, without what a restart may forget: when
  * nobody acts, it is the same before and after any way of starting.
  */
-export const snapshotOf = ({ state, components }: CoreBroker): string[] => {
+export const snapshotOf = (
+  { state, components }: CoreBroker,
+  { hasJumped = false }: { hasJumped?: boolean } = {},
+): string[] => {
   const { clock } = components
   const nowMs = clock.wallMs()
   const skewMs = clock.monotonicMs() - nowMs
@@ -47,7 +53,9 @@ export const snapshotOf = ({ state, components }: CoreBroker): string[] => {
         for (const { invisibleUntilMs, clientId, ...entry } of unacked) {
           const untilMs = invisibleUntilMs <= nowMs ? 0 : invisibleUntilMs
           const renewedBy = untilMs === 0 ? '' : clientId
-          line('unacked', { ...cell.address, ...entry, untilMs, renewedBy })
+          // Where the wall clock was set, what is written means another moment than what is known.
+          const lease = hasJumped ? {} : { untilMs, renewedBy }
+          line('unacked', { ...cell.address, ...entry, ...lease })
         }
       }
   }

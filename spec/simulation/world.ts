@@ -57,6 +57,9 @@ export class World {
   #failure: unknown
   #troubled = false
   #audits = 0
+  /** By how much the wall clock was set forward, in all. */
+  #jumpedMs = 0
+  #hasJumped = false
 
   constructor(seed: number, tally: Tally) {
     this.#tally = tally
@@ -159,6 +162,18 @@ export class World {
           invisibleMs: 10_000,
           isRenewed: true,
         })
+      case 'attemptedReceive':
+        return this.#receive({
+          ...command,
+          batchMax: 3,
+          waitMs: 0,
+          invisibleMs: 10_000,
+          attemptId: `attempt-${command.attempt}`,
+        })
+      case 'resetOffsets':
+        return this.#resetOffsets(command)
+      case 'pauseGroup':
+        return this.#pause(nameOf(groupNames, command.group), command.paused)
       case 'loseClient':
         this.#broker.sessions.terminate(CLIENT)
         this.#link = undefined
@@ -177,6 +192,10 @@ export class World {
         return this.#deadLetter(command.pick)
       case 'advance':
         return clock.advance(command.ms)
+      case 'clockJump':
+        this.#hasJumped = true
+        this.#jumpedMs += Math.max(0, command.ms)
+        return clock.jumpWall(command.ms)
       case 'restart':
         return this.#restart()
       case 'closeAtOnce':
@@ -280,8 +299,17 @@ export class World {
     const known = this.groups.get(found.groupId)
     if (known) return known
     const { groupId, attemptsMax } = found
+    const paused = found.paused ? 'maybe' : 'no'
     const tag = name === 'green' ? 'green' : undefined
-    const group: GroupModel = { groupId, name, attemptsMax, tag, state: 'serving' }
+    const group: GroupModel = {
+      groupId,
+      name,
+      attemptsMax,
+      tag,
+      state: 'serving',
+      paused,
+      pausing: 0,
+    }
     assert.not(this.#groupIds.has(groupId), `group id ${groupId} is new`)
     this.#groupIds.add(groupId)
     this.groups.set(groupId, group)
@@ -305,6 +333,62 @@ export class World {
         // An ending that began goes on at the next start.
         if (isBrokerError(error, 'BROKER_CLOSED')) return
         if (group?.state === 'doubtful' && before) group.state = before
+      },
+    })
+  }
+
+  #pause(name: string, paused: boolean): void {
+    const group = this.#meetGroup(name)
+    const before = group?.paused
+    if (group) {
+      group.paused = 'maybe'
+      group.pausing++
+    }
+    this.#settle(this.#broker.groups.update(name, { paused }), {
+      any: () => {
+        if (group) group.pausing--
+      },
+      ok: () => {
+        this.#count(paused ? 'paused' : 'resumed')
+        if (group?.pausing === 0) group.paused = paused ? 'yes' : 'no'
+      },
+      refused: (error) => {
+        if (isBrokerError(error, 'BROKER_CLOSED')) return
+        if (group?.pausing === 0 && before) group.paused = before
+      },
+    })
+  }
+
+  #resetOffsets(command: Extract<Command, { type: 'resetOffsets' }>): void {
+    const name = nameOf(groupNames, command.group)
+    const topic = nameOf(topicNames, command.topic)
+    const incarnation = this.#meet(topic)
+    const group = this.#meetGroup(name)
+    const { to, queue } = command
+    const count = this.#broker.topics.find(topic)?.queues ?? 0
+    const all = Array.from({ length: count }, (_, queueId) => queueId)
+    const queues = queue === 2 ? all : all.filter((each) => each === queue)
+    const topicId = incarnation?.topicId ?? -1
+    if (group) this.consumed.resetBegun(group, topicId, queues)
+    const reset = {
+      topic,
+      ...(queue === 2 ? {} : { queueId: queue }),
+      to: typeof to === 'number' ? { at: 'offset' as const, queueOffset: to } : { at: to },
+    }
+    this.#settle(this.#broker.groups.resetOffsets(name, reset), {
+      ok: (results) => {
+        this.#count('offsets reset')
+        assert.equal(
+          results.map(({ queueId }) => queueId),
+          queues,
+        )
+        if (group) this.consumed.resetDone(group, topicId, results)
+      },
+      refused: () => {
+        if (group) this.consumed.resetEnded(group, topicId, queues, 'refused')
+      },
+      unknown: () => {
+        if (group) this.consumed.resetEnded(group, topicId, queues, 'unknown')
       },
     })
   }
@@ -353,8 +437,9 @@ export class World {
     waitMs: number
     invisibleMs: number
     isRenewed?: boolean
+    attemptId?: string
   }): void {
-    const { batchMax, waitMs, invisibleMs, isRenewed = false } = command
+    const { batchMax, waitMs, invisibleMs, isRenewed = false, attemptId = '' } = command
     const topic = nameOf(topicNames, command.topic)
     const name = nameOf(groupNames, command.group)
     const filter = this.#filterOf(name)
@@ -362,8 +447,10 @@ export class World {
     const receiving = this.#begin(topic, name, waitMs)
     const request = { group: name, topic, filter, batchMax, invisibleMs, waitMs }
     const client = isRenewed ? { clientId: CLIENT, autoRenew: true } : {}
-    this.#settle(this.#broker.receive({ ...request, ...client }), {
-      ok: (result) => this.#received(receiving, { name, isRenewed, invisibleMs, batchMax, result }),
+    const attempt = attemptId ? { attemptId } : {}
+    const given = { name, isRenewed, invisibleMs, batchMax, attemptId }
+    this.#settle(this.#broker.receive({ ...request, ...client, ...attempt }), {
+      ok: (result) => this.#received(receiving, { ...given, result }),
       any: () => this.#answered(receiving),
     })
   }
@@ -381,6 +468,7 @@ export class World {
       isRenewed: boolean
       invisibleMs: number
       batchMax: number
+      attemptId: string
       result: ReceiveResult
     },
   ): void {
@@ -391,25 +479,46 @@ export class World {
     assert.ok(deliveries.length <= given.batchMax)
     const group = this.#meetGroup(given.name)
     if (group === undefined || group.groupId !== deliveries[0]?.handle.groupId) return
+    assert.is.not(group.paused, 'yes', 'a paused group is given nothing')
     const isRenewed = given.isRenewed && this.#link !== undefined
     this.#lookAtBounds()
+    this.#checkAttempt(group, given)
     this.consumed.delivered(group, deliveries, {
       nowMs: this.#nowMs,
       skewMs: this.#skewMs,
       isRenewed,
+      attemptId: given.attemptId,
     })
     for (const delivery of deliveries) {
       const { handle } = delivery
-      if (delivery.attempt > 1) this.#count(`redelivered: ${delivery.cause}`)
+      if (delivery.cause !== 'first') this.#count(`redelivered: ${delivery.cause}`)
+      const isRepeated = delivery.cause === 'repeatedAttempt'
       assert.is(
         handle.invisibleUntilMs,
-        Math.ceil(this.lives.clock.wallMs() + given.invisibleMs),
+        isRepeated
+          ? handle.invisibleUntilMs
+          : Math.ceil(this.lives.clock.wallMs() + given.invisibleMs),
         'the handle says until when',
       )
       assert.equal(this.#broker.openHandle(this.#broker.sealHandle(handle)), handle)
       this.#held.unshift({ group, delivery, handle, isRenewed })
     }
     this.#held.length = Math.min(this.#held.length, 60)
+  }
+
+  /** An attempt that still holds something is given that, and nothing else. */
+  #checkAttempt(
+    group: GroupModel,
+    { attemptId, result }: { attemptId: string; result: ReceiveResult },
+  ): void {
+    const [first] = result.deliveries
+    if (attemptId === '' || first === undefined) return
+    const { topicId } = first.message
+    const held = this.consumed.heldBy(group, topicId, attemptId, this.#nowMs)
+    const given = new Set(result.deliveries.map(numberOf))
+    for (const number of held) assert.ok(given.has(number), `${attemptId} is given ${number} again`)
+    const isRepeated = first.cause === 'repeatedAttempt'
+    assert.ok(result.deliveries.every(({ cause }) => (cause === 'repeatedAttempt') === isRepeated))
   }
 
   /** The call goes away: what it would have got comes to others at once. */
@@ -454,9 +563,10 @@ export class World {
   }
 
   /** For a lease that a client renewed nobody's clock counts while the client lives. */
-  #isLive({ handle, delivery, isRenewed }: Held): boolean {
+  #isLive({ group, handle, delivery, isRenewed }: Held): boolean {
     if (isRenewed) return this.consumed.isRenewed(handle.groupId, delivery)
-    return handle.invisibleUntilMs > this.lives.clock.wallMs()
+    const isInTime = this.consumed.isInTime(group, delivery, this.#nowMs)
+    return isInTime && handle.invisibleUntilMs > this.lives.clock.wallMs()
   }
 
   #pick(pick: number): Held | undefined {
@@ -497,9 +607,12 @@ export class World {
     const { group, delivery, handle } = held
     const isLive = this.#isLive(held) && this.#isReachable(held)
     const isNewest = this.consumed.isNewest(group, delivery, handle)
+    const isVoid = this.consumed.isVoid(group, delivery, handle)
+    this.consumed.refused(group, delivery)
     this.#settle(this.#broker.extend(handle, ms), {
       ok: (extended) => {
         this.#count('extended')
+        assert.not(isVoid, 'no handle of before a reset is extended')
         assert.ok(
           this.sent.incarnations.get(delivery.message.topicId)?.state !== 'ended' &&
             group.state !== 'ended',
@@ -549,6 +662,7 @@ export class World {
       this.#life = await this.lives.open()
     }
     for (const name of topicNames) this.#meet(name)
+    this.consumed.opened(this.#skewMs)
   }
 
   /** Ends every fault; the broker gets over them by itself. */
@@ -580,21 +694,25 @@ export class World {
   async #restart(): Promise<void> {
     await this.#rest()
     await this.#findResidue()
-    const before = snapshotOf(this.#broker)
+    const before = this.#snapshot()
     await this.#close(this.#living)
     await this.#open()
-    const changed = differences(before, snapshotOf(this.#broker))
+    const changed = differences(before, this.#snapshot())
     assert.is(changed.join('\n'), '', 'a restart changes nothing')
     await this.#findResidue()
   }
 
+  #snapshot(): string[] {
+    return snapshotOf(this.#broker, { hasJumped: this.#hasJumped })
+  }
+
   async #rebuild(): Promise<void> {
     await this.#rest()
-    const before = snapshotOf(this.#broker)
+    const before = this.#snapshot()
     await this.#close(this.#living)
     await this.#clearIndex()
     await this.#open()
-    const changed = differences(before, snapshotOf(this.#broker))
+    const changed = differences(before, this.#snapshot())
     assert.is(changed.join('\n'), '', 'the index comes back from the log')
     this.#count('rebuilt')
   }
@@ -619,6 +737,7 @@ export class World {
   /** Closing in whatever trouble: it ends at the latest when the medium answers again. */
   async #closeAtOnce(): Promise<void> {
     const life = this.#living
+    this.consumed.crashed()
     const closing = life.broker.close()
     await this.lives.clock.advance(10_000)
     this.#repair()
@@ -632,6 +751,7 @@ export class World {
 
   async #powerCut(seed: number): Promise<void> {
     const life = this.#living
+    this.consumed.crashed()
     life.die()
     this.#died(life)
     this.lives.place.crash(seed)
@@ -647,6 +767,11 @@ export class World {
       if (topicId !== undefined) this.consumed.answerLost(group, topicId)
     this.#receiving.clear()
     this.consumed.died()
+    for (const group of this.groups.values())
+      if (group.pausing > 0) {
+        group.pausing = 0
+        group.paused = 'maybe'
+      }
     this.#count(`lives ${Math.min(life.number, 3)}`)
   }
 
@@ -740,8 +865,9 @@ export class World {
     }
     // A group that was made again may have dead letters from both of its lives.
     const owner = name.replace('%DLQ%', '')
-    const lives = [...this.groups.values()].filter((other) => other.name === owner).length
-    this.sent.whole(description, found, { nowMs: this.#nowMs, copiesMax: Math.max(1, lives) })
+    const owners = [...this.groups.values()].filter((other) => other.name === owner)
+    const copiesMax = Math.max(1, owners.length + this.consumed.resetsOf(owners))
+    this.sent.whole(description, found, { nowMs: this.#nowMs + this.#jumpedMs, copiesMax })
     await clock.until(broker.groups.end(group))
   }
 
@@ -794,6 +920,8 @@ export class World {
     const group = this.#meetGroup(name)
     if (group === undefined || this.#broker.topics.find(topic)?.state !== 'serving') return
     if (this.#broker.groups.find(name)?.state !== 'serving') return
+    await clock.until(this.#broker.groups.update(name, { paused: false }))
+    group.paused = 'no'
     const lag = (): number => lagOf(this.#broker, name, topic)
     for (let round = 0; round === 0 || lag() > 0; round++) {
       assert.ok(round < DRAIN_ROUNDS_MAX, `${name} comes to the end of ${topic}: ${lag()} are left`)
@@ -807,6 +935,7 @@ export class World {
         nowMs: this.#nowMs,
         skewMs: this.#skewMs,
         isRenewed: false,
+        attemptId: '',
       })
       for (const delivery of deliveries) {
         await clock.until(this.#broker.ack(delivery.handle))
