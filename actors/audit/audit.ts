@@ -4,6 +4,7 @@ import { parseIndexKey } from '../../storage/codec/index-key.ts'
 import { BLOCK_UNITS } from '../../storage/codec/unit-block.ts'
 import type { CoreBroker } from '../broker/broker.ts'
 import type { BrokerState } from '../broker/broker-state.ts'
+import type { Supervision } from '../system/supervision.ts'
 
 /**
  * Walks what is really there (every key of the index, every chunk of the log, every actor and
@@ -47,10 +48,8 @@ export const audit = async (
 }
 
 /** The address that a key claims, when no living owner has it. */
-const unclaimedKey = (
-  { state, messageIndex }: CoreBroker,
-  bytes: Uint8Array,
-): string | undefined => {
+const unclaimedKey = (broker: CoreBroker, bytes: Uint8Array): string | undefined => {
+  const { state, messageIndex, supervisions } = broker
   const key = parseIndexKey(bytes)
   switch (key.kind) {
     case 'cursor':
@@ -69,12 +68,15 @@ const unclaimedKey = (
       const queue = topic?.queues[key.queueId]
       const first = queue?.indexedFrom ?? 0
       const end = queue ? Math.ceil(queue.admittedEnd / BLOCK_UNITS) : 0
-      return key.block >= first && key.block < end ? undefined : `topic:${key.ownerId}`
+      const isClaimed = key.block >= first && key.block < end
+      const owner = `topic:${key.ownerId}`
+      return isClaimed || isEnding(supervisions.topics, owner) ? undefined : owner
     }
     case 'deliveries': {
       const group = state.groups.get(key.ownerId)
       const cell = group?.subscriptions.get(key.topicId)?.cell(key.queueId)
-      return cell ? undefined : `group:${key.ownerId}`
+      const owner = `group:${key.ownerId}`
+      return cell || isEnding(supervisions.groups, owner) ? undefined : owner
     }
     case 'deferredAll':
       return undefined
@@ -116,5 +118,12 @@ function* unclaimedActors({ state, supervisions }: CoreBroker): Generator<Residu
   }
   for (const supervision of [supervisions.topics, supervisions.groups])
     for (const address of supervision.addresses())
-      if (!isOwned(address)) yield { owner: address, kind: 'actor', what: address, bytes: 0 }
+      if (!isOwned(address) && !isEnding(supervision, address))
+        yield { owner: address, kind: 'actor', what: address, bytes: 0 }
+}
+
+/** Whoever is ending still has steps to do, and what is left is what they are for. */
+const isEnding = (supervision: Supervision, address: string): boolean => {
+  const state = supervision.describe(address)?.state
+  return typeof state === 'object' && state !== null && 'ending' in state
 }

@@ -19,8 +19,14 @@ export const isSettled = ({ log, state, supervisions }: CoreBroker): boolean => 
           if ((table.state[slot] as number) >= leaseState.deadLettering) return false
       }
   }
+  const { topics, groups } = supervisions
+  for (const { state: chart } of [...topics.all(), ...groups.all()])
+    if (chart !== 'serving' && !isServing(chart)) return false
   return true
 }
+
+const isServing = (chart: unknown): boolean =>
+  typeof chart === 'object' && chart !== null && 'serving' in chart
 
 /**
  * The whole state of a broker, one line for each thing, without what a restart may forget: when
