@@ -1,6 +1,7 @@
 import type { MetricFamily, MetricSample, MetricSource } from '../../model/ports.ts'
 import type { CoreBroker } from '../broker/broker.ts'
 import type { Group } from '../consumer-group/group.ts'
+import type { Leases } from '../consumer-group/leases.ts'
 import type { Topic } from '../topic/topic.ts'
 
 const families: readonly MetricFamily[] = [
@@ -37,11 +38,12 @@ export class BrokerMetrics implements MetricSource {
   }
 
   *samples(): Generator<MetricSample> {
-    const { state, log, lot, sessions, components } = this.#broker
+    const { state, leases, log, lot, sessions, components } = this.#broker
     yield { name: 'rocketmq_topic_number', labels: {}, value: state.topicsByName.size }
     yield { name: 'rocketmq_consumer_group_number', labels: {}, value: state.groupsByName.size }
     for (const topic of state.topicsByName.values()) if (topic.isVisible) yield* ofTopic(topic)
-    for (const group of state.groupsByName.values()) if (group.isVisible) yield* ofGroup(group)
+    for (const group of state.groupsByName.values())
+      if (group.isVisible) yield* ofGroup(group, leases)
     const ageMs =
       log.unsyncedSinceMs === undefined ? 0 : components.clock.monotonicMs() - log.unsyncedSinceMs
     yield { name: 'glasspost_unsynced_bytes', labels: {}, value: log.unsyncedBytes }
@@ -61,7 +63,7 @@ function* ofTopic(topic: Topic): Generator<MetricSample> {
   yield { name: 'glasspost_topic_bytes', labels, value: topic.bytes }
 }
 
-function* ofGroup(group: Group): Generator<MetricSample> {
+function* ofGroup(group: Group, leases: Leases): Generator<MetricSample> {
   const ofGroupOnly = { consumer_group: group.name }
   yield {
     name: 'rocketmq_send_to_dlq_messages_total',
@@ -76,10 +78,11 @@ function* ofGroup(group: Group): Generator<MetricSample> {
     let inFlight = 0
     let ready = 0
     for (const queue of topic.queues) {
-      const deliveries = cells[queue.queueId]?.deliveries
-      inFlight += deliveries?.inFlight ?? 0
-      const next = Math.max(deliveries?.next ?? 0, queue.offsetMin)
-      ready += (deliveries?.available ?? 0) + Math.max(0, queue.offsetMax - next)
+      const cell = cells[queue.queueId]
+      const leased = cell ? leases.inFlight(cell) : 0
+      const next = Math.max(cell?.deliveries.next ?? 0, queue.offsetMin)
+      inFlight += leased
+      ready += (cell?.deliveries.unacked ?? 0) - leased + Math.max(0, queue.offsetMax - next)
     }
     yield { name: 'rocketmq_messages_out_total', labels, value: messagesOut }
     yield { name: 'rocketmq_throughput_out_total', labels, value: bytesOut }

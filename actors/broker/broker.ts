@@ -67,6 +67,7 @@ export class CoreBroker implements Broker {
   readonly supervisions: Readonly<Record<'topics' | 'groups' | 'sessions', Supervision>>
   readonly lot: ParkingLot
   readonly components: BrokerComponents
+  readonly leases: Leases
   readonly messages: StoredMessages
   readonly messageIndex: MessageIndex
   readonly deferred: DeferredMessages
@@ -106,7 +107,9 @@ export class CoreBroker implements Broker {
       groups: new Supervision('groups', components),
       sessions: new Supervision('sessions', components),
     }
-    const leases = new Leases({ state, log, clock, sessions: book, ackFlush: settings.ackFlush })
+    const { ackFlush } = settings
+    const leases = new Leases({ state, log, clock, sessions: book, ackFlush })
+    this.leases = leases
     const registry = { state, log, index, clock, logger, settings }
     const { topics, groups, sessions } = this.supervisions
     this.#topics = new TopicRegistry({

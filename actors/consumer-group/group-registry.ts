@@ -80,7 +80,7 @@ export class GroupRegistry implements Groups {
 
   describe(name: string): GroupDescription {
     const group = this.get(name)
-    return { ...group.summary, progress: [...progressOf(group)] }
+    return { ...group.summary, progress: [...progressOf(group, this.#deps.leases)] }
   }
 
   list(): GroupSummary[] {
@@ -189,18 +189,18 @@ export class GroupRegistry implements Groups {
   }
 }
 
-function* progressOf(group: Group): Generator<GroupProgress> {
+function* progressOf(group: Group, leases: Leases): Generator<GroupProgress> {
   for (const { topic, cells } of group.subscriptions.values())
     for (const cell of cells) {
       const queue = cell && topic.queues[cell.address.queueId]
       if (cell === undefined || queue === undefined) continue
-      const { floor, inFlight, next, unacked } = cell.deliveries
+      const { floor, next, unacked } = cell.deliveries
       const ahead = Math.max(0, queue.offsetMax - Math.max(next, queue.offsetMin))
       yield {
         topic: topic.name,
         queueId: queue.queueId,
         floor,
-        inFlight,
+        inFlight: leases.inFlight(cell),
         lag: ahead + unacked,
       }
     }

@@ -100,19 +100,31 @@ export class Leases {
 
   /** Leases that ended become available; those of a living session that renews are renewed. */
   expire(cell: DeliveriesCell, now: Now): void {
-    const { table } = cell.deliveries
     const renewed: number[] = []
     cell.deliveries.expire(now.monotonicMs, (slot) => {
-      const isRenewed =
-        table.autoRenew[slot] === 1 &&
-        (table.renewals[slot] as number) < RENEWALS_MAX &&
-        this.#deps.sessions.isAlive(table.session[slot] as number)
-      if (!isRenewed) return undefined
+      if (!this.#isRenewed(cell, slot)) return undefined
       renewed.push(slot)
       return now.monotonicMs + deliveryLimits.autoRenewInvisibleMs
     })
     const untilMs = now.wallMs + deliveryLimits.autoRenewInvisibleMs
     for (const slot of renewed) this.note(cell, extendedFact(cell, slot, untilMs, 'renewed'))
+  }
+
+  /** Messages that somebody has now: what ended counts no more, though nobody looked since. */
+  inFlight(cell: DeliveriesCell): number {
+    const { deliveries } = cell
+    const { monotonicMs } = this.now()
+    return (
+      deliveries.inFlight - deliveries.endedBy(monotonicMs, (slot) => this.#isRenewed(cell, slot))
+    )
+  }
+
+  #isRenewed({ deliveries: { table } }: DeliveriesCell, slot: number): boolean {
+    return (
+      table.autoRenew[slot] === 1 &&
+      (table.renewals[slot] as number) < RENEWALS_MAX &&
+      this.#deps.sessions.isAlive(table.session[slot] as number)
+    )
   }
 
   /** Leases that the session renewed become visible within a second. */

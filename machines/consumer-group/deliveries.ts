@@ -75,6 +75,18 @@ export class Deliveries {
     return this.table.count - this.available
   }
 
+  /** How many leases ended by `nowMs` and were not yet looked at since, without those renewed. */
+  endedBy(nowMs: number, isRenewed: (slot: number) => boolean): number {
+    if (nowMs < this.deadlineMin) return 0
+    const { table } = this
+    let count = 0
+    for (let slot = table.head; slot < table.tail; slot++) {
+      if (table.state[slot] !== leaseState.leased) continue
+      if ((table.deadline[slot] as number) <= nowMs && !isRenewed(slot)) count++
+    }
+    return count
+  }
+
   /** What is still leased of the batch that this attempt id was given. */
   offsetsOfAttempt(attemptId: string): number[] {
     return this.#leasedOf(this.#attempts.get(attemptId) ?? []).filter((_, at) => at % 2 === 0)
