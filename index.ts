@@ -27,7 +27,13 @@ import type { Place } from './storage/ports/place.ts'
 
 export type { BackupHeader, CopyProgress, OnProgress, WrittenBackup } from './model/backup.ts'
 export type { GroupOptions, GroupSettings } from './model/addressing/group.ts'
-export type { OffsetReset, OffsetResetResult } from './model/delivery/administration.ts'
+export type {
+  DeadLetter,
+  DeadLetterQuery,
+  DeadLetterQueue,
+  OffsetReset,
+  OffsetResetResult,
+} from './model/delivery/administration.ts'
 export type { Retention, TopicOptions, TopicSettings, TopicType } from './model/addressing/topic.ts'
 export type { RetryPolicy } from './model/delivery/retry-policy.ts'
 export type { ReceiptHandle } from './model/delivery/receipt-handle.ts'

@@ -1,6 +1,6 @@
 import type { GroupOptions, GroupSettings } from './addressing/group.ts'
 import type { TopicOptions, TopicSettings, TopicType } from './addressing/topic.ts'
-import type { OffsetReset, OffsetResetResult } from './delivery/administration.ts'
+import type { DeadLetterQueue, OffsetReset, OffsetResetResult } from './delivery/administration.ts'
 import type { DeliveryCause } from './delivery/causes.ts'
 import type { Filter } from './delivery/filter.ts'
 import type { ReceiptHandle } from './delivery/receipt-handle.ts'
@@ -200,6 +200,7 @@ export interface Groups {
   resetOffsets(group: string, reset: OffsetReset): Promise<OffsetResetResult[]>
   describe(name: string): GroupDescription
   list(): GroupSummary[]
+  /** Its dead letters stay: `%DLQ%<group>` is a topic of its own and is ended or purged as one. */
   end(name: string): Promise<void>
   find(name: string): (GroupSummary & GroupSettings) | undefined
 }
@@ -230,6 +231,7 @@ export interface Broker {
   readonly groups: Groups
   readonly sessions: Sessions
   readonly messages: Messages
+  readonly deadLetters: DeadLetterQueue
   readonly timers: Timers
   readonly transactions: Transactions
   /**

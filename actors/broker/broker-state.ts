@@ -3,7 +3,7 @@ import { DeferredSet } from '../../machines/timer-wheel/deferred-set.ts'
 import type { RegistryFact } from '../../model/addressing/registry-facts.ts'
 import type { DeliveriesAddress, DeliveryFact } from '../../model/delivery/facts.ts'
 import type { DeferredKind } from '../../model/deferred/deferred.ts'
-import type { EndedDelivery } from '../../storage/codec/message-fact.ts'
+import type { EndedDelivery, EndedLetter } from '../../storage/codec/message-fact.ts'
 import type { Unit } from '../../storage/codec/unit-block.ts'
 import type { DeliveriesCell } from '../consumer-group/deliveries-cell.ts'
 import { Group } from '../consumer-group/group.ts'
@@ -145,6 +145,11 @@ export class BrokerState {
     this.foldDelivery(cell, { type: 'acked', runs: [ends.queueOffset, 1] }, { position, skewMs: 0 })
   }
 
+  /** A dead letter was sent back to where it came from. */
+  foldLetterEnded({ topicId, queueId, queueOffset }: EndedLetter, position: number): void {
+    this.foldRegistry({ type: 'lettersEnded', topicId, queueId, runs: [queueOffset, 1] }, position)
+  }
+
   foldRegistry(fact: RegistryFact, position: number): void {
     switch (fact.type) {
       case 'topicCreated':
@@ -165,6 +170,9 @@ export class BrokerState {
         return
       case 'queueTrimmed':
         this.#foldTrimmed(fact, position)
+        return
+      case 'lettersEnded':
+        this.#onTopic(fact.topicId, position, (topic) => topic.queues[fact.queueId]?.end(fact.runs))
         return
       case 'groupCreated':
         this.#foldGroupState(fact.group, position)

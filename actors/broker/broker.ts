@@ -22,6 +22,7 @@ import { IndexStore } from '../checkpoint/index-store.ts'
 import { type CommitLogActor, createCommitLogActor } from '../commit-log/commit-log.actor.ts'
 import { CommitLog } from '../commit-log/commit-log.ts'
 import type { Waiter } from '../commit-log/pending-chunk.ts'
+import { DeadLetterQueues } from '../consumer-group/dead-letter-queues.ts'
 import { DeadLetters } from '../consumer-group/dead-letters.ts'
 import type { DeliveriesCell } from '../consumer-group/deliveries-cell.ts'
 import { GroupRegistry } from '../consumer-group/group-registry.ts'
@@ -71,6 +72,7 @@ export class CoreBroker implements Broker {
   readonly messages: StoredMessages
   readonly messageIndex: MessageIndex
   readonly deferred: DeferredMessages
+  readonly deadLetters: DeadLetterQueues
   readonly #topics: TopicRegistry
   readonly #groups: GroupRegistry
   readonly #sessions: SessionRegistry
@@ -128,6 +130,8 @@ export class CoreBroker implements Broker {
       settings: settings.messageIndex,
     })
     this.messages = new StoredMessages({ state, log, messageIndex: this.messageIndex })
+    const { messages } = this
+    this.deadLetters = new DeadLetterQueues({ state, log, index, clock, logger, messages })
     this.#deadLetters = new DeadLetters({
       state,
       log,

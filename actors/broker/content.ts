@@ -1,3 +1,4 @@
+import { groupHashOf } from '../../model/message/message-group.ts'
 import type { EncodedMessage } from '../../model/message/message.ts'
 import { javaHash } from '../../model/wire/hash.ts'
 import type { MessageContent } from '../../storage/codec/message-fact.ts'
@@ -11,6 +12,3 @@ export const contentOf = (message: EncodedMessage): MessageContent => ({
   properties: message.properties,
   body: message.body,
 })
-
-const groupHashOf = (messageGroup: string): number =>
-  messageGroup === '' ? 0 : javaHash(messageGroup) || 1

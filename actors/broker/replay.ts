@@ -67,6 +67,7 @@ const replayMessage = async (
   }
   if (fact.ends) state.foldEnded(fact.ends, position)
   if (fact.releases) replayReleased(state, position, fact.releases, fact)
+  if (fact.endsLetter) state.foldLetterEnded(fact.endsLetter, position)
 }
 
 export const unitOf = (

@@ -130,7 +130,9 @@ const contentOf = ({
 }): MessageContent => {
   const system = decodeSystem(message.system)
   const properties = decodeProperties(message.properties)
-  const origin = { topic: message.topic, messageId: system.messageId }
+  const { messageId, messageGroup } = system
+  // A letter that was dead-lettered once more still knows where it first came from.
+  const origin = system.origin ?? { topic: message.topic, messageId, messageGroup }
   return {
     type: 'NORMAL',
     tagsCode: javaHash(system.tag),

@@ -7,6 +7,7 @@ import type { RegistryFact } from '../../model/addressing/registry-facts.ts'
 import type { OffsetReset, OffsetResetResult } from '../../model/delivery/administration.ts'
 import { BrokerError } from '../../model/errors.ts'
 import type { GroupDescription, GroupProgress, Groups, GroupSummary } from '../../model/ports.ts'
+import { deadLetterTopicOf } from '../../model/addressing/names.ts'
 import { encodeRegistryFact } from '../../storage/codec/registry-fact.ts'
 import {
   type EndWaiter,
@@ -172,6 +173,17 @@ export class GroupRegistry implements Groups {
         },
       )
     await ended
+    this.#tellOfLetters(group)
+  }
+
+  /** They outlive the group: what nobody could handle is not to vanish with whom it failed. */
+  #tellOfLetters({ name }: Group): void {
+    const letters = this.#deps.state.topicNamed(deadLetterTopicOf(name))
+    if (letters === undefined) return
+    this.#deps.logger.info(
+      { group: name, topic: letters.name, messages: letters.messages },
+      'the group has ended; its dead letters stay until they are redriven, purged or expire',
+    )
   }
 
   async #commit(fact: RegistryFact, consequence: Consequence): Promise<void> {

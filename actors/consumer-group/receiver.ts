@@ -273,6 +273,7 @@ export class Receiver {
     { filter }: ReceiveRequest,
     { reader, found, messages }: LookInto,
   ): Look {
+    if (queue.isEnded(offset)) return 'skip'
     const unit = queue.unit(offset)
     if (unit === undefined) {
       reader.loadUnit(queue, offset, found.loads)
@@ -375,6 +376,10 @@ export class Receiver {
   #deadLetter(subscription: Subscription, cell: DeliveriesCell, offset: number): void {
     const slot = cell.deliveries.table.find(offset)
     if (slot < 0) return
+    if (subscription.topic.queues[cell.address.queueId]?.isEnded(offset)) {
+      this.#deps.leases.admit(cell, { type: 'acked', runs: [offset, 1] })
+      return
+    }
     cell.deliveries.holdForDeadLetter(slot)
     this.#deps.deadLetters.take(subscription, cell, offset, 'attempts used up')
   }

@@ -35,5 +35,6 @@ export const isShown = (
   const topic = state.topics.get(topicId)
   if (topic === undefined || !topic.isVisible || topic.status !== 'serving') return false
   const queue = topic.queues[queueId]
-  return queue !== undefined && queueOffset >= queue.offsetMin && queueOffset < queue.offsetMax
+  if (queue === undefined || queue.isEnded(queueOffset)) return false
+  return queueOffset >= queue.offsetMin && queueOffset < queue.offsetMax
 }

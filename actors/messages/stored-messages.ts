@@ -73,7 +73,7 @@ export class StoredMessages implements Messages {
       let offset = Math.max(fromOffset, queue.offsetMin)
       while (offset < queue.offsetMax && !answer.isFull) {
         const message = await this.#load(topic, queue, offset)
-        if (message) answer.add(message)
+        if (message && !queue.isEnded(offset)) answer.add(message)
         offset = Math.max(offset + 1, queue.offsetMin)
       }
       return answer.views
@@ -137,7 +137,7 @@ export class StoredMessages implements Messages {
   async #nextHead(topic: Topic, queue: ConsumeQueue, from: number): Promise<Head | undefined> {
     for (let offset = from; offset < queue.offsetMax; offset++) {
       const message = await this.#load(topic, queue, offset)
-      if (message) return { queue, message }
+      if (message && !queue.isEnded(offset)) return { queue, message }
       offset = Math.max(offset, queue.offsetMin - 1)
     }
     return undefined

@@ -1,3 +1,6 @@
+import { OffsetSet } from '../../machines/retention/offset-set.ts'
+import type { QueueBounds } from '../../model/addressing/registry-facts.ts'
+import type { OffsetRuns } from '../../model/delivery/facts.ts'
 import {
   BLOCK_UNITS,
   putUnit,
@@ -78,9 +81,12 @@ export class ConsumeQueue implements CommitTarget {
   /** Blocks below this are not in the index any more. */
   #indexedFrom: number
 
+  /** Offsets that nobody is shown any more; undefined while there are none, as in nearly all. */
+  #ended: OffsetSet | undefined
+
   constructor(
     queueId: number,
-    bounds: { offsetMin: number; offsetMax: number; isOrdered: boolean },
+    bounds: QueueBounds,
     deps: { cache: BlockCache; cacheBase: () => number; read: ReadBlock; owner?: QueueOwner },
   ) {
     this.queueId = queueId
@@ -88,6 +94,7 @@ export class ConsumeQueue implements CommitTarget {
     this.offsetMax = bounds.offsetMax
     this.admittedEnd = bounds.offsetMax
     this.isOrdered = bounds.isOrdered
+    this.end(bounds.ended ?? [])
     this.#indexedFrom = blockOf(bounds.offsetMin)
     this.#cache = deps.cache
     this.#cacheBase = deps.cacheBase()
@@ -103,12 +110,35 @@ export class ConsumeQueue implements CommitTarget {
     return this.#dirty.size > 0
   }
 
-  get bounds(): { offsetMin: number; offsetMax: number; isOrdered: boolean } {
-    return {
-      offsetMin: this.offsetMin,
-      offsetMax: this.admittedEnd,
-      isOrdered: this.isOrdered,
-    }
+  get bounds(): QueueBounds {
+    return this.#boundsTo(this.admittedEnd)
+  }
+
+  /** As of what is synced. */
+  get visibleBounds(): QueueBounds {
+    return this.#boundsTo(this.offsetMax)
+  }
+
+  /** Messages that are shown. */
+  get messages(): number {
+    return this.offsetMax - this.offsetMin - (this.#ended?.size ?? 0)
+  }
+
+  /** The first offset still kept whose message did not end. */
+  get offsetFirst(): number {
+    return this.#ended?.firstOutside(this.offsetMin) ?? this.offsetMin
+  }
+
+  isEnded(offset: number): boolean {
+    return this.#ended?.has(offset) ?? false
+  }
+
+  /** Ends messages for everybody, wherever they lie. Their bytes go when the queue is trimmed. */
+  end(runs: OffsetRuns): void {
+    if (runs.length === 0) return
+    this.#ended ??= new OffsetSet()
+    this.#ended.add(runs)
+    this.#cutEnded()
   }
 
   /** Places the next message. Returns its offset; visible only after `commit`. */
@@ -167,10 +197,11 @@ export class ConsumeQueue implements CommitTarget {
   }
 
   /** While folding the log anew: the queue reaches at least this far. */
-  widen(bounds: { offsetMin: number; offsetMax: number; isOrdered: boolean }): void {
+  widen(bounds: QueueBounds): void {
     this.admittedEnd = Math.max(this.admittedEnd, bounds.offsetMax)
     this.offsetMax = this.admittedEnd
     this.isOrdered ||= bounds.isOrdered
+    this.end(bounds.ended ?? [])
     this.trim(bounds.offsetMin)
   }
 
@@ -180,6 +211,7 @@ export class ConsumeQueue implements CommitTarget {
     this.offsetMin = Math.max(this.offsetMin, offsetMin)
     this.admittedEnd = Math.max(this.admittedEnd, this.offsetMin)
     this.offsetMax = Math.max(this.offsetMax, this.offsetMin)
+    this.#cutEnded()
     const first = blockOf(this.offsetMin)
     for (const number of this.#dirty.keys()) if (number < first) this.#dirty.delete(number)
     for (let number = before; number < first; number++) this.#cache.delete(this.#cacheBase + number)
@@ -262,6 +294,17 @@ export class ConsumeQueue implements CommitTarget {
       this.#dirty.delete(block)
       this.#cache.set(this.#cacheBase + block, trimmed(units))
     }
+  }
+
+  #boundsTo(offsetMax: number): QueueBounds {
+    const { offsetMin, isOrdered } = this
+    const bounds = { offsetMin, offsetMax, isOrdered }
+    return this.#ended ? { ...bounds, ended: this.#ended.runs } : bounds
+  }
+
+  #cutEnded(): void {
+    this.#ended?.cut(this.offsetMin)
+    if (this.#ended?.isEmpty) this.#ended = undefined
   }
 
   /** Nothing of the queue stays in memory. */

@@ -1,4 +1,4 @@
-import type { OwnerStatus, TopicState } from '../../model/addressing/registry-facts.ts'
+import type { OwnerStatus, QueueBounds, TopicState } from '../../model/addressing/registry-facts.ts'
 import type { TopicSettings } from '../../model/addressing/topic.ts'
 import { BrokerError } from '../../model/errors.ts'
 import type { TopicDescription, TopicSummary } from '../../model/ports.ts'
@@ -65,7 +65,7 @@ export class Topic implements QueueOwner {
 
   get messages(): number {
     let messages = 0
-    for (const { offsetMin, offsetMax } of this.queues) messages += offsetMax - offsetMin
+    for (const queue of this.queues) messages += queue.messages
     return messages
   }
 
@@ -76,13 +76,7 @@ export class Topic implements QueueOwner {
 
   /** The state as of the last synced fact, to be carried forward in the log. */
   get syncedState(): TopicState {
-    return this.#stateWith(
-      this.queues.map(({ offsetMin, offsetMax, isOrdered }) => ({
-        offsetMin,
-        offsetMax,
-        isOrdered,
-      })),
-    )
+    return this.#stateWith(this.queues.map(({ visibleBounds }) => visibleBounds))
   }
 
   #stateWith(bounds: TopicState['bounds']): TopicState {
@@ -171,7 +165,7 @@ export class Topic implements QueueOwner {
     this.waiting.clear()
   }
 
-  #addQueue(bounds: { offsetMin: number; offsetMax: number; isOrdered: boolean }): void {
+  #addQueue(bounds: QueueBounds): void {
     const queue = new ConsumeQueue(this.queues.length, bounds, {
       cache: this.#deps.cache,
       cacheBase: this.#deps.cacheBase,

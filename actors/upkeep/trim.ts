@@ -39,7 +39,9 @@ export const trimExpired = async (deps: TrimDeps): Promise<void> => {
 
 /** The first offset that is young enough, at most one step ahead. */
 const firstKept = async (deps: TrimDeps, topic: Topic, queue: ConsumeQueue): Promise<number> => {
-  const { offsetMin } = queue
+  const { offsetMin, offsetFirst } = queue
+  // Dead letters that were sent back or purged go before their time.
+  if (offsetFirst > offsetMin) return offsetFirst
   const bornAfterMs = deps.clock.wallMs() - topic.settings.retention.ageMs
   if (offsetMin >= queue.offsetMax || bornAfterMs <= 0) return offsetMin
   const known = heads.get(queue)
@@ -116,7 +118,7 @@ const missing = ({ queueId }: ConsumeQueue, offset: number) =>
  * One trim is one fact; it takes effect when synced, and nobody may decide or write a checkpoint
  * on a state in which it has not.
  */
-const trim = (
+export const trim = (
   deps: TrimDeps,
   topic: Topic,
   queue: ConsumeQueue,

@@ -1,3 +1,4 @@
+import type { OffsetRuns } from '../delivery/facts.ts'
 import type { GroupSettings } from './group.ts'
 import type { TopicSettings } from './topic.ts'
 
@@ -9,6 +10,8 @@ export interface QueueBounds {
   readonly offsetMax: number
   /** True when a message with a message group was ever stored in the queue. */
   readonly isOrdered: boolean
+  /** Offsets above `offsetMin` whose messages are gone for everybody. Missing: none. */
+  readonly ended?: OffsetRuns
 }
 
 /** `[extent, bytes]` pairs, flat: what a trim made dead, by place (house: retention). */
@@ -52,6 +55,13 @@ export type RegistryFact =
       readonly messages: number
       readonly bytes: number
       readonly freed: FreedBytes
+    }
+  /** Dead letters that were purged: nobody finds or receives them any more. */
+  | {
+      readonly type: 'lettersEnded'
+      readonly topicId: number
+      readonly queueId: number
+      readonly runs: OffsetRuns
     }
   | { readonly type: 'groupCreated'; readonly group: GroupState }
   | { readonly type: 'groupUpdated'; readonly groupId: number; readonly settings: GroupSettings }

@@ -40,6 +40,13 @@ export interface StoredMessage {
   readonly body: Uint8Array
 }
 
+export interface MessageOrigin {
+  readonly topic: string
+  readonly messageId: string
+  /** So that a redrive can restore the order. */
+  readonly messageGroup?: string
+}
+
 /** The readable parts of a `system` block. */
 export interface SystemFields {
   readonly messageId: string
@@ -52,5 +59,5 @@ export interface SystemFields {
   /** When the producer wanted it delivered, wall clock; undefined when it named no time. */
   readonly deliverAtMs?: number
   /** Set on dead letters only: where the message came from. */
-  readonly origin?: { readonly topic: string; readonly messageId: string }
+  readonly origin?: MessageOrigin
 }

@@ -1,6 +1,6 @@
 import { textOf, textSize } from '../wire/text.ts'
 import { Cursor, putVarint, varintSize } from '../wire/varint.ts'
-import type { SystemFields } from './message.ts'
+import type { MessageOrigin, SystemFields } from './message.ts'
 
 /**
  * The `system` block of a message: the fields of `apache.rocketmq.v2.SystemProperties`
@@ -72,7 +72,7 @@ export const encodeSystem = (fields: SystemFields): Buffer => {
   let characters = fields.messageId.length + fields.tag.length + fields.messageGroup.length
   characters += fields.bornHost.length + fields.traceContext.length
   for (const key of fields.keys) characters += key.length + 4
-  if (fields.origin) characters += fields.origin.topic.length + fields.origin.messageId.length
+  if (fields.origin) characters += originCharacters(fields.origin)
   const size = characters * 3 + FIXED_BYTES
   if (size > scratch.length) {
     const large = Buffer.allocUnsafe(size)
@@ -80,6 +80,9 @@ export const encodeSystem = (fields: SystemFields): Buffer => {
   }
   return Buffer.from(scratch.subarray(0, putSystem(scratch, fields)))
 }
+
+const originCharacters = ({ topic, messageId, messageGroup = '' }: MessageOrigin): number =>
+  topic.length + messageId.length + messageGroup.length
 
 const putSystem = (bytes: Buffer, fields: SystemFields): number => {
   let at = putTextField(bytes, 0, systemField.tag, fields.tag)
@@ -92,12 +95,14 @@ const putSystem = (bytes: Buffer, fields: SystemFields): number => {
   at = putTextField(bytes, at, systemField.messageGroup, fields.messageGroup)
   at = putTextField(bytes, at, systemField.traceContext, fields.traceContext)
   if (fields.origin) {
-    const { topic, messageId } = fields.origin
-    const originSize = textFieldSize(1, topic) + textFieldSize(2, messageId)
+    const { topic, messageId, messageGroup = '' } = fields.origin
+    const originSize =
+      textFieldSize(1, topic) + textFieldSize(2, messageId) + textFieldSize(3, messageGroup)
     at = putVarint(bytes, at, (systemField.origin << 3) | LENGTH_DELIMITED)
     at = putVarint(bytes, at, originSize)
     at = putTextField(bytes, at, 1, topic)
     at = putTextField(bytes, at, 2, messageId)
+    at = putTextField(bytes, at, 3, messageGroup)
   }
   return at
 }
@@ -115,16 +120,18 @@ export const timestampMs = (bytes: Uint8Array): number => {
   return ms
 }
 
-const readOrigin = (bytes: Uint8Array): { topic: string; messageId: string } => {
+const readOrigin = (bytes: Uint8Array): MessageOrigin => {
   const origin = { topic: '', messageId: '' }
+  let messageGroup = ''
   const cursor = new Cursor(bytes)
   while (!cursor.done) {
     const tag = cursor.varint()
     if (tag === 10) origin.topic = textOf(cursor.take(cursor.varint()))
     else if (tag === 18) origin.messageId = textOf(cursor.take(cursor.varint()))
+    else if (tag === 26) messageGroup = textOf(cursor.take(cursor.varint()))
     else cursor.skip(tag & 7)
   }
-  return origin
+  return messageGroup === '' ? origin : { ...origin, messageGroup }
 }
 
 /** Reads a whole block; fields it does not know are skipped. */

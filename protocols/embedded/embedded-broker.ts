@@ -1,5 +1,6 @@
 import { Filters } from '../../model/delivery/filters.ts'
 import type { OnProgress, WrittenBackup } from '../../model/backup.ts'
+import type { DeadLetterQueue } from '../../model/delivery/administration.ts'
 import { checkInvisibleMs, deliveryLimits } from '../../model/delivery/limits.ts'
 import { groupDefaults } from '../../model/addressing/group.ts'
 import { retryDelayMs } from '../../model/delivery/retry-policy.ts'
@@ -97,6 +98,11 @@ export class EmbeddedBroker {
 
   get groups(): Groups {
     return this.#parts.broker.groups
+  }
+
+  /** The dead letters of a group: listed, sent back to where they came from, or purged. */
+  get deadLetters(): DeadLetterQueue {
+    return this.#parts.broker.deadLetters
   }
 
   /** Looks at stored messages: by id, key, time or offset. Nothing is leased by looking. */

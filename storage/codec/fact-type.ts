@@ -8,6 +8,7 @@ export const factType = {
   messageDeadLettered: 3,
   timerFired: 4,
   transactionCommitted: 5,
+  messageRedriven: 6,
   topicCreated: 10,
   topicUpdated: 11,
   topicEnded: 12,
@@ -23,6 +24,7 @@ export const factType = {
   acked: 32,
   deliveriesCarried: 33,
   offsetsReset: 34,
+  lettersEnded: 39,
   logOpened: 40,
   logTrimmed: 41,
   timerScheduled: 50,
@@ -44,6 +46,8 @@ export const FACT_VERSION = 1
 
 /** Types whose encoding has grown: all versions up to this one are read. */
 const newestVersions: Readonly<Record<number, number>> = {
+  [factType.topicCreated]: 2,
+  [factType.topicCarried]: 2,
   [factType.groupCreated]: 2,
   [factType.groupUpdated]: 2,
   [factType.leased]: 2,
@@ -57,5 +61,5 @@ export const newestVersion = (type: number): number => newestVersions[type] ?? F
 export const isBuffered = (type: number): boolean =>
   (type >= factType.leased && type <= factType.acked) || type === factType.transactionChecked
 
-export const isMessage = (type: number): boolean =>
-  type >= factType.messageAppended && type <= factType.transactionCommitted
+/** Types below 10 hold a message. */
+export const isMessage = (type: number): boolean => type >= factType.messageAppended && type < 10

@@ -112,8 +112,8 @@ export const encodeTopicRecord = (span: Span, topic: TopicState): Buffer =>
   encodeFields(factType.topicCarried, [...spanFields(span), ...topicFields(topic)])
 
 export const readTopicRecord = (value: Uint8Array): { span: Span; topic: TopicState } => {
-  const payload = payloadOf(value)
-  return { span: readSpan(payload), topic: readTopic(payload) }
+  const { payload, version } = recordOf(value)
+  return { span: readSpan(payload), topic: readTopic(payload, version) }
 }
 
 export const encodeGroupRecord = (span: Span, group: GroupState): Buffer =>

@@ -6,9 +6,10 @@ import { factType } from './fact-type.ts'
 import { putRecordHead, recordSize } from './record.ts'
 
 /**
- * `message.appended`, `message.carried`, `message.deadLettered`, `timer.fired` and
- * `transaction.committed`: the same message after a prefix of numbers (none · the chunk it is
- * carried from · what it ends in the origin · the deferred message that it was).
+ * `message.appended`, `message.carried`, `message.deadLettered`, `message.redriven`, `timer.fired`
+ * and `transaction.committed`: the same message after a prefix of numbers (none · the chunk it is
+ * carried from · what it ends in the origin · the dead letter that it ends · the deferred message
+ * that it was).
  */
 export interface MessagePlace {
   readonly topicId: number
@@ -47,10 +48,18 @@ export interface ReleasedDeferred extends CarriedFrom {
   readonly dueMs: number
 }
 
+/** The dead letter that its redrive ends. */
+export interface EndedLetter {
+  readonly topicId: number
+  readonly queueId: number
+  readonly queueOffset: number
+}
+
 export interface MessageFact extends MessagePlace, MessageContent {
   readonly carriedFrom: CarriedFrom | undefined
   readonly ends: EndedDelivery | undefined
   readonly releases: ReleasedDeferred | undefined
+  readonly endsLetter: EndedLetter | undefined
 }
 
 /** Type 1, tag code 4, message group hash 4, store time 6. */
@@ -145,6 +154,18 @@ const readReleases = (type: number, payload: Cursor): ReleasedDeferred | undefin
   return undefined
 }
 
+export const redrivePrefix = (letter: EndedLetter): readonly number[] => [
+  letter.topicId,
+  letter.queueId,
+  letter.queueOffset,
+]
+
+const readLetter = (payload: Cursor): EndedLetter => ({
+  topicId: payload.varint(),
+  queueId: payload.varint(),
+  queueOffset: payload.varint(),
+})
+
 const readEnds = (payload: Cursor): EndedDelivery => ({
   groupId: payload.varint(),
   topicId: payload.varint(),
@@ -178,6 +199,7 @@ export const readMessage = (type: number, payload: Cursor): MessageFact => {
       : undefined
   const ends = type === factType.messageDeadLettered ? readEnds(payload) : undefined
   const releases = readReleases(type, payload)
+  const endsLetter = type === factType.messageRedriven ? readLetter(payload) : undefined
   const topicId = payload.varint()
   const queueId = payload.varint()
   const queueOffset = payload.varint()
@@ -192,6 +214,7 @@ export const readMessage = (type: number, payload: Cursor): MessageFact => {
     carriedFrom,
     ends,
     releases,
+    endsLetter,
     topicId,
     queueId,
     queueOffset,

@@ -61,6 +61,7 @@ const prefixes: Readonly<Record<number, number>> = {
   [factType.messageDeadLettered]: 4,
   [factType.timerFired]: 4,
   [factType.transactionCommitted]: 4,
+  [factType.messageRedriven]: 3,
 }
 
 /** Type 1, tag code 4, message group hash 4: what stands before the store time. */

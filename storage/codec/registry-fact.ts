@@ -2,6 +2,7 @@ import { type GroupSettings, groupDefaults, startPositions } from '../../model/a
 import type {
   GroupState,
   OwnerStatus,
+  QueueBounds,
   RegistryFact,
   TopicState,
 } from '../../model/addressing/registry-facts.ts'
@@ -39,10 +40,12 @@ export const topicFields = (topic: TopicState): Field[] => [
     bounds.offsetMin,
     bounds.offsetMax,
     bounds.isOrdered ? 1 : 0,
+    bounds.ended?.length ?? 0,
+    ...(bounds.ended ?? []),
   ]),
 ]
 
-export const readTopic = (payload: Cursor): TopicState => ({
+export const readTopic = (payload: Cursor, version: number): TopicState => ({
   topicId: payload.varint(),
   name: readText(payload),
   ...readSettings(payload),
@@ -50,12 +53,18 @@ export const readTopic = (payload: Cursor): TopicState => ({
   bytes: payload.varint(),
   droppedAtMs: payload.varint(),
   isAutoCreated: payload.varint() === 1,
-  bounds: Array.from({ length: payload.varint() }, () => ({
+  bounds: Array.from({ length: payload.varint() }, () => readBounds(payload, version)),
+})
+
+const readBounds = (payload: Cursor, version: number): QueueBounds => {
+  const bounds = {
     offsetMin: payload.varint(),
     offsetMax: payload.varint(),
     isOrdered: payload.varint() === 1,
-  })),
-})
+  }
+  const ended = version === 1 ? [] : readNumbers(payload)
+  return ended.length === 0 ? bounds : { ...bounds, ended }
+}
 
 const retryFields = (retry: RetryPolicy): Field[] =>
   retry.kind === 'customized'
@@ -128,6 +137,8 @@ const fieldsOf = (fact: RegistryFact): Field[] => {
         fact.freed.length,
         ...fact.freed,
       ]
+    case 'lettersEnded':
+      return [fact.topicId, fact.queueId, fact.runs.length, ...fact.runs]
     case 'groupCreated':
       return groupFields(fact.group)
     case 'groupUpdated':
@@ -146,8 +157,14 @@ export const encodeRegistryFact = (fact: RegistryFact): Buffer =>
   encodeFields(factType[fact.type], fieldsOf(fact))
 
 const readers: Readonly<Record<number, (payload: Cursor, version: number) => RegistryFact>> = {
-  [factType.topicCreated]: (payload) => ({ type: 'topicCreated', topic: readTopic(payload) }),
-  [factType.topicCarried]: (payload) => ({ type: 'topicCarried', topic: readTopic(payload) }),
+  [factType.topicCreated]: (payload, version) => ({
+    type: 'topicCreated',
+    topic: readTopic(payload, version),
+  }),
+  [factType.topicCarried]: (payload, version) => ({
+    type: 'topicCarried',
+    topic: readTopic(payload, version),
+  }),
   [factType.topicUpdated]: (payload) => ({
     type: 'topicUpdated',
     topicId: payload.varint(),
@@ -168,6 +185,12 @@ const readers: Readonly<Record<number, (payload: Cursor, version: number) => Reg
     messages: payload.varint(),
     bytes: payload.varint(),
     freed: readNumbers(payload),
+  }),
+  [factType.lettersEnded]: (payload) => ({
+    type: 'lettersEnded',
+    topicId: payload.varint(),
+    queueId: payload.varint(),
+    runs: readNumbers(payload),
   }),
   [factType.groupCreated]: (payload, version) => ({
     type: 'groupCreated',

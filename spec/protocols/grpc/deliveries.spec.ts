@@ -125,7 +125,7 @@ Deliveries('are dead-lettered with the reason', async () => {
   const { call, handles, broker } = await delivered(1)
   const request = deadLetterRequest(handles[0] ?? '')
   assert.is(await codeOf('ForwardMessageToDeadLetterQueue', call, request), 20000)
-  assert.equal(broker.deadLetters, ['the consumer gave up at attempt 17'])
+  assert.equal(broker.deadLettered, ['the consumer gave up at attempt 17'])
 })
 
 Deliveries('that are over are OK to dead-letter: clients repeat for ever else', async () => {
@@ -138,7 +138,7 @@ Deliveries('that are over are OK to dead-letter: clients repeat for ever else', 
   assert.is(await forward('garbage'), 20000, 'unknown')
   broker.failure = new BrokerError('TOPIC_ENDING', { topic: 'orders' })
   assert.is(await forward(handle), 20000, 'deleted')
-  assert.equal(broker.deadLetters, [])
+  assert.equal(broker.deadLettered, [])
   broker.failure = new BrokerError('STORE_UNAVAILABLE', { store: 'log', operation: 'write' })
   assert.is(await forward(handle), 50001, 'worth a repeat')
 })

@@ -172,7 +172,7 @@ NodeClient('consumes a FIFO topic in order, and retries before it gives up', asy
   await consumer.startup()
   for (const text of ['one', 'bad'])
     await producer.send({ topic: 'steps', messageGroup: 'g', body: Buffer.from(text) })
-  await eventually('the bad one is dead-lettered', () => world.broker.deadLetters.length === 1)
+  await eventually('the bad one is dead-lettered', () => world.broker.deadLettered.length === 1)
   assert.equal(seen, ['one', 'bad', 'bad', 'bad'])
   await consumer.shutdown()
   await producer.shutdown()

@@ -30,6 +30,7 @@ import {
   putMessage,
   readMessage,
   releasedPrefix,
+  redrivePrefix,
 } from '../../../storage/codec/message-fact.ts'
 import { recordAt } from '../../../storage/codec/record.ts'
 import { encodeRegistryFact, readRegistryFact } from '../../../storage/codec/registry-fact.ts'
@@ -128,7 +129,17 @@ const topic: fc.Arbitrary<TopicState> = fc.record({
   bytes: number,
   droppedAtMs: number,
   isAutoCreated: fc.boolean(),
-  bounds: fc.array(fc.record({ offsetMin: offset, offsetMax: offset, isOrdered: fc.boolean() })),
+  bounds: fc.array(
+    fc.record(
+      {
+        offsetMin: offset,
+        offsetMax: offset,
+        isOrdered: fc.boolean(),
+        ended: runs.filter(({ length }) => length > 0),
+      },
+      { requiredKeys: ['offsetMin', 'offsetMax', 'isOrdered'] },
+    ),
+  ),
 })
 const groupSettings = {
   attemptsMax: fc.nat(1000),
@@ -168,6 +179,7 @@ const registryFact: fc.Arbitrary<RegistryFact> = fc.oneof(
     bytes: number,
     freed: numbers,
   }),
+  fc.record({ type: typed('lettersEnded'), topicId: id, queueId: fc.nat(1023), runs }),
   fc.record({ type: typed('groupCreated'), group }),
   fc.record({
     type: typed('groupUpdated'),
@@ -225,6 +237,14 @@ Facts('every registry fact comes back as it was', () =>
   ),
 )
 
+Facts('a topic of the first version has no ended messages', () => {
+  const written = '140a01050174000280a8cc7b000000000001030900'
+  const { payload, type, version } = recordAt(Buffer.from(written, 'hex'), 0, 0)
+  const fact = readRegistryFact(type, payload, version)
+  assert.ok(fact?.type === 'topicCreated' && payload.done)
+  assert.equal(fact.topic.bounds, [{ offsetMin: 3, offsetMax: 9, isOrdered: false }])
+})
+
 Facts('every message comes back as it was, however it came', () =>
   holds(
     fc.property(
@@ -242,7 +262,7 @@ Facts('every message comes back as it was, however it came', () =>
         properties: bytes,
         body: bytes,
       }),
-      fc.constantFrom('appended', 'carried', 'deadLettered', 'fired', 'committed'),
+      fc.constantFrom('appended', 'carried', 'deadLettered', 'fired', 'committed', 'redriven'),
       fc.nat(50),
       (place, content, kind, at) => {
         const carriedFrom = kind === 'carried' ? { chunk: 5, size: 900 } : undefined
@@ -258,20 +278,24 @@ Facts('every message comes back as it was, however it came', () =>
               ? { ...released, kind: 'transaction' }
               : undefined
         const releasedType = kind === 'fired' ? factType.timerFired : factType.transactionCommitted
+        const endsLetter =
+          kind === 'redriven' ? { topicId: 2, queueId: 3, queueOffset: 4 } : undefined
         const [type, prefix] = carriedFrom
           ? [factType.messageCarried, carriedPrefix(carriedFrom)]
           : ends
             ? [factType.messageDeadLettered, deadLetterPrefix(ends)]
             : releases
               ? [releasedType, releasedPrefix(released)]
-              : [factType.messageAppended, []]
+              : endsLetter
+                ? [factType.messageRedriven, redrivePrefix(endsLetter)]
+                : [factType.messageAppended, []]
         const size = messageRecordSize(place, content, prefix)
         const chunk = Buffer.alloc(at + size + 7, 0xee)
         putMessage(chunk, at, place, content, { type, prefix })
         const record = recordAt(chunk, 0, at)
         assert.is(record.size, size)
         const fact = readMessage(record.type, record.payload)
-        assert.equal(fact, { ...place, ...content, carriedFrom, ends, releases })
+        assert.equal(fact, { ...place, ...content, carriedFrom, ends, releases, endsLetter })
         assert.ok(
           chunk.subarray(0, at).every((byte) => byte === 0xee),
           'wrote before its place',

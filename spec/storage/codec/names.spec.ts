@@ -26,6 +26,7 @@ const aMessage = fc.record({
     factType.messageAppended,
     factType.messageCarried,
     factType.messageDeadLettered,
+    factType.messageRedriven,
   ),
   prefix: fc.tuple(aNumber, aNumber, aNumber, aNumber),
   topicId: aNumber,
@@ -39,7 +40,7 @@ const aMessage = fc.record({
 })
 type AMessage = typeof aMessage extends fc.Arbitrary<infer T> ? T : never
 
-const prefixSizes: Readonly<Record<number, number>> = { 1: 0, 2: 2, 3: 4 }
+const prefixSizes: Readonly<Record<number, number>> = { 1: 0, 2: 2, 3: 4, 6: 3 }
 
 const recordOf = (message: AMessage): Buffer => {
   const { topicId, queueOffset, storeAtMs } = message

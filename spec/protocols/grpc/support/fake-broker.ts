@@ -1,5 +1,6 @@
 import { isReservedTopic } from '../../../../model/addressing/names.ts'
 import { checkMessageType, type TopicType } from '../../../../model/addressing/topic.ts'
+import type { DeadLetterQueue } from '../../../../model/delivery/administration.ts'
 import type { ReceiptHandle } from '../../../../model/delivery/receipt-handle.ts'
 import { BrokerError } from '../../../../model/errors.ts'
 import type { RetryPolicy } from '../../../../model/delivery/retry-policy.ts'
@@ -54,7 +55,7 @@ export class FakeBroker implements Broker {
   /** What was asked, in order, for specs to look at. */
   readonly received: ReceiveRequest[] = []
   readonly extended: number[] = []
-  readonly deadLetters: string[] = []
+  readonly deadLettered: string[] = []
   readonly openSessions = new Set<string>()
   readonly touched: string[] = []
   readonly terminated: string[] = []
@@ -122,6 +123,8 @@ export class FakeBroker implements Broker {
     terminate: (clientId) => void this.terminated.push(clientId),
     count: 0,
   }
+
+  readonly deadLetters: DeadLetterQueue = { list: notFaked, redrive: notFaked, purge: notFaked }
 
   readonly messages: Messages = {
     byId: notFaked,
@@ -240,7 +243,7 @@ export class FakeBroker implements Broker {
 
   async deadLetter(handle: ReceiptHandle, reason: string): Promise<void> {
     this.#lease(handle).isDone = true
-    this.deadLetters.push(reason)
+    this.deadLettered.push(reason)
   }
 
   sealHandle(handle: ReceiptHandle): string {
