@@ -3,9 +3,9 @@ import { hostname } from 'node:os'
 import type { InspectionEvent, Observer } from 'xstate'
 import { audit } from './actors/audit/audit.ts'
 import { backup } from './actors/backup/backup.ts'
-import { BrokerMetrics } from './actors/audit/metric-source.ts'
 import { CoreBroker } from './actors/broker/broker.ts'
 import { brokerSettingsOf, type SomeBrokerSettings } from './actors/broker/settings.ts'
+import { BrokerMetrics } from './actors/metrics/broker-metrics.ts'
 import type { AdminPort } from './model/admin.ts'
 import type { BackupHeader, OnProgress, WrittenBackup } from './model/backup.ts'
 import { BrokerError } from './model/errors.ts'
@@ -16,6 +16,7 @@ import { openGrpcDoor } from './protocols/grpc/server.ts'
 import { openHttpDoor } from './protocols/http/server.ts'
 import { PrometheusMetrics } from './protocols/metrics/prometheus.ts'
 import { ManualClock, momentMs } from './protocols/system/manual-clock.ts'
+import { processMetrics } from './protocols/system/process-metrics.ts'
 import { clockOf } from './protocols/system/system-clock.ts'
 import { findBackup, readParts, writeBackup } from './storage/level/backup-file.ts'
 import { LevelPlace } from './storage/level/level-place.ts'
@@ -147,7 +148,7 @@ export const createBroker = async (options: BrokerOptions): Promise<EmbeddedBrok
   (await openBroker(options)).embedded
 
 /** The broker as a program sees it, and as an operator does. */
-const openBroker = async (options: BrokerOptions) => {
+const openBroker = async (options: BrokerOptions & { readonly brokerName?: string }) => {
   const testClock = testClockOf(options)
   const clock = testClock ?? systemClock
   const random = systemRandom
@@ -157,7 +158,11 @@ const openBroker = async (options: BrokerOptions) => {
   const settings = brokerSettingsOf({ ...defaults, ...options.settings, autoCreateTopics })
   try {
     const broker = await CoreBroker.open({ clock, logger, place, inspect }, settings)
-    const metrics = new PrometheusMetrics(new BrokerMetrics(broker))
+    const { brokerName = 'glasspost' } = options
+    const metrics = new PrometheusMetrics([new BrokerMetrics(broker), processMetrics], {
+      clock,
+      labels: { node_type: 'broker', cluster: 'DefaultCluster', node_id: brokerName },
+    })
     const embedded = new EmbeddedBroker({
       broker,
       clock,
@@ -166,7 +171,7 @@ const openBroker = async (options: BrokerOptions) => {
       logger,
       host: hostname(),
       audit: () => audit(broker, metrics, settings.reclaim.reclaimMs),
-      metrics: () => metrics.scrape(),
+      metrics: () => metrics.text(),
       backup: (directory, onProgress) =>
         saveBackup(directory, backup(broker, { writtenBy }), onProgress),
       owned: [place],
@@ -178,7 +183,7 @@ const openBroker = async (options: BrokerOptions) => {
       loops: () => broker.loops(),
       send: (topic, draft) => embedded.send(topic, draft),
       audit: () => embedded.audit(),
-      metrics: () => embedded.metrics(),
+      metrics: () => metrics.scrape(),
       backup: () => backup(broker, { writtenBy }),
     }
     return { embedded, admin }

@@ -27,8 +27,8 @@ export interface AdminPort {
   /** Encodes and stores a message, as `Broker.append`. */
   readonly send: (topic: string, draft: MessageDraft) => Promise<SendReceipt>
   readonly audit: () => Promise<AuditReport>
-  /** All metrics in Prometheus' text format. */
-  readonly metrics: () => Promise<string>
+  /** All metrics in Prometheus' text format, in parts. */
+  readonly metrics: () => AsyncIterable<string>
   /** Everything acknowledged so far, as a stream (docs/formats/backup.md). To be read or left. */
   readonly backup: () => AsyncGenerator<Uint8Array>
 }

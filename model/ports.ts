@@ -30,12 +30,16 @@ export interface MetricSample {
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
   readonly value: number
+  /** Of a histogram: which of its series this is. */
+  readonly part?: '_bucket' | '_sum' | '_count'
 }
 
 export interface MetricFamily {
   readonly name: string
   readonly help: string
-  readonly type: 'gauge' | 'counter'
+  readonly type: 'gauge' | 'counter' | 'histogram'
+  /** A second spelling with the same series, where dashboards need both. */
+  readonly alias?: string
 }
 
 /** Where metrics come from: families that never change, samples that are functions of state. */

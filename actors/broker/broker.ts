@@ -38,7 +38,7 @@ import { BoundedCache } from '../system/bounded-cache.ts'
 import { type ActorSystemDeps, Supervision } from '../system/supervision.ts'
 import { LoopClock } from '../system/xstate-clock.ts'
 import { DeferredMessages } from '../timer-wheel/deferred-messages.ts'
-import type { Topic } from '../topic/topic.ts'
+import type { Traffic } from '../topic/traffic.ts'
 import { TopicRegistry } from '../topic/topic-registry.ts'
 import { DiskWatch } from '../upkeep/disk-watch.ts'
 import { Upkeep } from '../upkeep/upkeep.actor.ts'
@@ -67,6 +67,8 @@ export class CoreBroker implements Broker {
   readonly upkeep: Upkeep
   readonly supervisions: Readonly<Record<'topics' | 'groups' | 'sessions', Supervision>>
   readonly lot: ParkingLot
+  readonly blockCache: BoundedCache
+  readonly disk: DiskWatch
   readonly components: BrokerComponents
   readonly leases: Leases
   readonly messages: StoredMessages
@@ -91,12 +93,13 @@ export class CoreBroker implements Broker {
     this.index = new IndexStore(place, { clock, timeoutMs: settings.indexTimeoutMs })
     this.lot = new ParkingLot(settings.parking, clock)
     let cacheKeys = 0
+    this.blockCache = new BoundedCache(settings.blockCacheBytes)
     const book = new SessionBook()
     this.state = new BrokerState({
       lot: this.lot,
       sessions: book,
       extentBytes: settings.reclaim.extentBytes,
-      cache: new BoundedCache(settings.blockCacheBytes),
+      cache: this.blockCache,
       cacheBase: () => CACHE_KEYS * cacheKeys++,
       readBlock: this.index.readBlock,
       memoryMs: settings.timers.recallMemoryMs,
@@ -156,7 +159,7 @@ export class CoreBroker implements Broker {
       graceMs: settings.sessionGraceMs,
       onLost: ({ number, subscriptions }) => leases.loseSession(number, subscriptions),
     })
-    const disk = new DiskWatch({
+    this.disk = new DiskWatch({
       place,
       logger,
       settings: settings.disk,
@@ -166,8 +169,8 @@ export class CoreBroker implements Broker {
       state,
       log,
       index,
-      disk,
       messageIndex: this.messageIndex,
+      disk: this.disk,
       clock,
       logger,
       inspect,
@@ -238,7 +241,7 @@ export class CoreBroker implements Broker {
       const { lastError } = this.#logActor.getSnapshot().context
       return `the commit log is reopened: ${errorText(lastError)}`
     }
-    return mode === 'writing' ? this.#topics.throttle?.().message : `the commit log is ${mode}`
+    return mode === 'writing' ? this.disk.refusal?.().message : `the commit log is ${mode}`
   }
 
   /** State, last error and restarts of every loop that must not end. */
@@ -288,7 +291,9 @@ export class CoreBroker implements Broker {
     chunk.touch(queue, queueOffset + 1)
     const receipt = { messageId: message.messageId, queueId: queue.queueId, queueOffset }
     return new Promise((resolve, reject) =>
-      chunk.waiters.push(new Sender(topic, receipt, message.body.length, resolve, reject)),
+      chunk.waiters.push(
+        new Sender(topic.trafficOf(message.type), receipt, message.body.length, resolve, reject),
+      ),
     )
   }
 
@@ -385,8 +390,9 @@ export class CoreBroker implements Broker {
   }
 
   #throttle(refusal: (() => BrokerError) | undefined): void {
-    this.#topics.throttle = refusal
-    const event = refusal ? { type: 'topic.throttle', refusal } : { type: 'topic.release' }
+    const counted = refusal && (() => this.log.refusals.counted(refusal()))
+    this.#topics.throttle = counted
+    const event = counted ? { type: 'topic.throttle', refusal: counted } : { type: 'topic.release' }
     for (const address of this.supervisions.topics.addresses())
       this.supervisions.topics.send(address, event)
   }
@@ -406,20 +412,20 @@ export class CoreBroker implements Broker {
 
 /** Who waits for one message to be synced. */
 class Sender implements Waiter {
-  readonly #topic: Topic
+  readonly #traffic: Traffic
   readonly #receipt: SendReceipt
   readonly #bytes: number
   readonly #answer: (receipt: SendReceipt) => void
   readonly reject: (error: unknown) => void
 
   constructor(
-    topic: Topic,
+    traffic: Traffic,
     receipt: SendReceipt,
     bytes: number,
     answer: (receipt: SendReceipt) => void,
     reject: (error: unknown) => void,
   ) {
-    this.#topic = topic
+    this.#traffic = traffic
     this.#receipt = receipt
     this.#bytes = bytes
     this.#answer = answer
@@ -427,8 +433,7 @@ class Sender implements Waiter {
   }
 
   resolve(): void {
-    this.#topic.messagesIn++
-    this.#topic.bytesIn += this.#bytes
+    this.#traffic.add(this.#bytes)
     this.#answer(this.#receipt)
   }
 }

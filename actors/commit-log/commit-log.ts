@@ -12,6 +12,7 @@ import {
 import { ChunkLog, type LogTail } from '../../storage/log/chunk-log.ts'
 import type { Database } from '../../storage/ports/database.ts'
 import type { Place } from '../../storage/ports/place.ts'
+import { Refusals } from '../system/refusals.ts'
 import { BoundedCache } from '../system/bounded-cache.ts'
 import { isDiskFull } from '../system/disk-full.ts'
 import { Admission, type Share } from './admission.ts'
@@ -71,6 +72,11 @@ export class CommitLog {
   onResettled: ((moved: { from: number; to: number }) => void) | undefined
   /** When the oldest unsynced fact was admitted, monotonic; undefined while all is synced. */
   unsyncedSinceMs: number | undefined
+  /** Since when it refuses, monotonic; undefined while it does not. */
+  refusingSinceMs: number | undefined
+  /** How long it refused before, in all. */
+  refusedMs = 0
+  readonly refusals = new Refusals()
 
   constructor(deps: CommitLogDeps) {
     this.#deps = deps
@@ -93,6 +99,10 @@ export class CommitLog {
     return this.#admission.outstandingBytes
   }
 
+  get unsyncedBytesMax(): number {
+    return this.#deps.settings.bytesMax
+  }
+
   get position(): number {
     return this.#admission.position
   }
@@ -106,8 +116,9 @@ export class CommitLog {
     return this.#syncedTail.offset
   }
 
-  get cachedBytes(): number {
-    return this.#cache.bytes
+  /** Chunks at the tail and chunks that were read. */
+  get cache(): { readonly bytes: number; readonly bytesMax: number } {
+    return this.#cache
   }
 
   /** The store, for the few that walk it: recovery, reclaim, audit. */
@@ -123,7 +134,9 @@ export class CommitLog {
   checkWritable(): void {
     if (this.#mode === 'writing') return
     if (this.#mode === 'closed') throw new BrokerError('BROKER_CLOSED', {})
-    throw new BrokerError('STORE_UNAVAILABLE', { store: 'CommitLog', operation: 'write' })
+    throw this.refusals.counted(
+      new BrokerError('STORE_UNAVAILABLE', { store: 'CommitLog', operation: 'write' }),
+    )
   }
 
   /** Room for buffered facts of `size` bytes. They are taken while the log refuses, too. */
@@ -138,7 +151,9 @@ export class CommitLog {
   whenRoom(): Promise<void> {
     const { clock, settings } = this.#deps
     if (this.#roomWaiters.size >= settings.roomWaitersMax)
-      throw new BrokerError('THROTTLED', { reason: 'too many wait for the disk' })
+      throw this.refusals.counted(
+        new BrokerError('THROTTLED', { reason: 'too many wait for the disk' }),
+      )
     return new Promise((resolve) => {
       const release = (): void => {
         cancel()
@@ -247,6 +262,9 @@ export class CommitLog {
 
   setMode(mode: LogMode): void {
     this.#mode = mode
+    const nowMs = this.#deps.clock.monotonicMs()
+    this.refusedMs += nowMs - (this.refusingSinceMs ?? nowMs)
+    this.refusingSinceMs = mode === 'refusing' ? nowMs : undefined
     if (mode === 'refusing') {
       this.#written = undefined
       this.#resettlement.begin()
@@ -376,6 +394,10 @@ export class CommitLog {
   }
 
   #reserve(size: number, share: Share): Admitted {
+    if (!this.#admission.hasRoom(size, share))
+      throw this.refusals.counted(
+        new BrokerError('THROTTLED', { reason: 'the disk does not keep up' }),
+      )
     this.unsyncedSinceMs ??= this.#deps.clock.monotonicMs()
     return this.#admission.reserve(size, share)
   }

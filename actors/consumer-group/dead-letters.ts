@@ -76,12 +76,13 @@ export class DeadLetters {
   }
 
   async #admit(
-    { group, parked }: Subscription,
+    subscription: Subscription,
     cell: DeliveriesCell,
     letter: { target: Topic; message: StoredMessage; reason: string },
   ): Promise<void> {
     const { state, log } = this.#deps
     const { target, message } = letter
+    const { parked } = subscription
     // Its owner ended meanwhile, or retention removed it: there is nothing left to move.
     if (!state.isOwned(cell) || !cell.deliveries.isHeld(message.queueOffset)) return
     if (cell.isResetting)
@@ -109,7 +110,7 @@ export class DeadLetters {
     state.dirtyCells.add(cell)
     chunk.consequences.push({
       synced: () => {
-        group.deadLettered++
+        subscription.deadLettered++
         const fact = { type: 'acked', runs: [message.queueOffset, 1] } as const
         if (state.isOwned(cell)) state.foldDelivery(cell, fact, { position, skewMs: 0 })
         parked.wake()

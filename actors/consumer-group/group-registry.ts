@@ -203,17 +203,12 @@ export class GroupRegistry implements Groups {
 
 function* progressOf(group: Group, leases: Leases): Generator<GroupProgress> {
   for (const { topic, cells } of group.subscriptions.values())
-    for (const cell of cells) {
-      const queue = cell && topic.queues[cell.address.queueId]
-      if (cell === undefined || queue === undefined) continue
-      const { floor, next, unacked } = cell.deliveries
-      const ahead = Math.max(0, queue.offsetMax - Math.max(next, queue.offsetMin))
-      yield {
-        topic: topic.name,
-        queueId: queue.queueId,
-        floor,
-        inFlight: leases.inFlight(cell),
-        lag: ahead + unacked,
-      }
+    for (const { queueId, offsetMin, offsetMax } of topic.queues) {
+      // A queue that was never looked at lags, too.
+      const cell = cells[queueId]
+      const { floor = offsetMin, next = 0, unacked = 0 } = cell?.deliveries ?? {}
+      const lag = unacked + Math.max(0, offsetMax - Math.max(next, offsetMin))
+      const inFlight = cell ? leases.inFlight(cell) : 0
+      yield { topic: topic.name, queueId, floor, inFlight, lag }
     }
 }

@@ -21,7 +21,6 @@ export class Group {
   readonly causes = new Map<DeliveryCause, number>()
   /** Unacknowledged messages that retention removed. Never silent. */
   lost = 0
-  deadLettered = 0
 
   constructor(groupId: number) {
     this.groupId = groupId

@@ -17,6 +17,7 @@ export class Subscription {
   turn = 0
   messagesOut = 0
   bytesOut = 0
+  deadLettered = 0
 
   constructor(group: Group, topic: Topic, parked: ParkedReceives, sessions: SessionBook) {
     this.group = group

@@ -11,13 +11,13 @@ interface Entry {
  */
 export class BoundedCache {
   readonly #entries = new Map<number, Entry>()
-  readonly #bytesMax: number
+  readonly bytesMax: number
   readonly #onUnread: ((value: Buffer) => void) | undefined
   #bytes = 0
 
   /** `onUnread` gets values that go without anybody having got them. */
   constructor(bytesMax: number, onUnread?: (value: Buffer) => void) {
-    this.#bytesMax = bytesMax
+    this.bytesMax = bytesMax
     this.#onUnread = onUnread
   }
 
@@ -37,7 +37,7 @@ export class BoundedCache {
     this.delete(key)
     this.#entries.set(key, { value, isUsed: false, isLent: false })
     this.#bytes += value.length
-    if (this.#bytes > this.#bytesMax) this.#evict(key)
+    if (this.#bytes > this.bytesMax) this.#evict(key)
   }
 
   delete(key: number): void {
@@ -55,7 +55,7 @@ export class BoundedCache {
   /** Every entry is looked at twice at most, so this ends. */
   #evict(newest: number): void {
     for (const [key, entry] of this.#entries) {
-      if (this.#bytes <= this.#bytesMax) return
+      if (this.#bytes <= this.bytesMax) return
       if (key === newest) continue
       if (!entry.isUsed) {
         this.delete(key)

@@ -93,8 +93,7 @@ export class DeferredLog {
     this.#state.foldAppended(topic, queue, unitOf(message, { chunk: chunk.offset, at, size }))
     chunk.touch(queue, queue.admittedEnd)
     this.#end({ chunk, at }, kind, { slot, entry }, 'released', storeAtMs, () => {
-      topic.messagesIn++
-      topic.bytesIn += message.body.length
+      topic.trafficOf(message.type).add(message.body.length)
     })
     return { chunk, at }
   }

@@ -1,12 +1,14 @@
 import type { OwnerStatus, QueueBounds, TopicState } from '../../model/addressing/registry-facts.ts'
 import type { TopicSettings } from '../../model/addressing/topic.ts'
 import { BrokerError } from '../../model/errors.ts'
+import type { MessageType } from '../../model/message/message.ts'
 import type { TopicDescription, TopicSummary } from '../../model/ports.ts'
 import { spreadHash } from '../../model/wire/hash.ts'
 import type { Unit } from '../../storage/codec/unit-block.ts'
 import { FactsSpan } from '../system/facts-span.ts'
 import { Gate } from '../system/gate.ts'
 import { type BlockCache, ConsumeQueue, type QueueOwner, type ReadBlock } from './consume-queue.ts'
+import { Traffic } from './traffic.ts'
 
 export interface TopicDeps {
   readonly cache: BlockCache
@@ -49,9 +51,8 @@ export class Topic implements QueueOwner {
   readonly queues: ConsumeQueue[] = []
   /** Subscriptions with parked receives: woken when messages become visible. */
   readonly waiting = new Set<Subscriber>()
-  /** Messages that were made visible since the start, for the counters. */
-  messagesIn = 0
-  bytesIn = 0
+  /** What was made visible since the start, for the counters. */
+  readonly traffic = new Map<MessageType, Traffic>()
   readonly #deps: TopicDeps
   readonly #read: ReadBlock
   #turn = 0
@@ -90,6 +91,14 @@ export class Topic implements QueueOwner {
       isAutoCreated: this.isAutoCreated,
       bounds,
     }
+  }
+
+  trafficOf(type: MessageType): Traffic {
+    const known = this.traffic.get(type)
+    if (known) return known
+    const traffic = new Traffic()
+    this.traffic.set(type, traffic)
+    return traffic
   }
 
   get summary(): TopicSummary {

@@ -1,6 +1,6 @@
 import { BrokerError } from '../../model/errors.ts'
 import type { Logger } from '../../model/ports.ts'
-import type { Place } from '../../storage/ports/place.ts'
+import type { DiskUsage, Place } from '../../storage/ports/place.ts'
 import type { DiskSettings } from '../broker/settings.ts'
 
 export type DiskLevel = 'roomy' | 'filling' | 'full'
@@ -21,6 +21,9 @@ export interface DiskWatchDeps {
 export class DiskWatch {
   readonly #deps: DiskWatchDeps
   level: DiskLevel = 'roomy'
+  /** As it was looked at last. */
+  usage: DiskUsage | undefined
+  refusal: (() => BrokerError) | undefined
 
   constructor(deps: DiskWatchDeps) {
     this.#deps = deps
@@ -28,7 +31,8 @@ export class DiskWatch {
 
   async look(): Promise<void> {
     const { place, logger, throttle } = this.#deps
-    const { totalBytes, freeBytes } = await place.diskUsage()
+    this.usage = await place.diskUsage()
+    const { totalBytes, freeBytes } = this.usage
     const usedPercent = Math.round((1 - freeBytes / totalBytes) * 100)
     const freeMiB = Math.floor(freeBytes / MIB)
     const level = this.#levelOf(usedPercent, freeBytes)
@@ -38,9 +42,9 @@ export class DiskWatch {
     if (level === 'full') logger.error(fields, 'the disk is full: sends are refused')
     else if (level === 'filling') logger.warn(fields, 'the disk is filling up')
     else logger.info(fields, 'the disk has room again')
-    throttle(
-      level === 'full' ? () => new BrokerError('DISK_FULL', { usedPercent, freeMiB }) : undefined,
-    )
+    this.refusal =
+      level === 'full' ? () => new BrokerError('DISK_FULL', { usedPercent, freeMiB }) : undefined
+    throttle(this.refusal)
   }
 
   #levelOf(usedPercent: number, freeBytes: number): DiskLevel {

@@ -3,7 +3,7 @@ import { Gauge } from 'prom-client'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { audit } from '../../actors/audit/audit.ts'
-import { BrokerMetrics } from '../../actors/audit/metric-source.ts'
+import { BrokerMetrics } from '../../actors/metrics/broker-metrics.ts'
 import { CoreBroker } from '../../actors/broker/broker.ts'
 import { brokerDefaults } from '../../actors/broker/settings.ts'
 import { topicLogic } from '../../actors/topic/topic.actor.ts'
@@ -28,7 +28,7 @@ const openBroker = async () => {
   const place = new MemoryPlace({ random: systemRandom })
   const components = { clock: systemClock, logger: quiet, place }
   const broker = await CoreBroker.open(components, brokerDefaults)
-  const metrics = new PrometheusMetrics(new BrokerMetrics(broker))
+  const metrics = new PrometheusMetrics([new BrokerMetrics(broker)], { clock: systemClock })
   return {
     broker,
     metrics,
@@ -50,7 +50,7 @@ const use = async (broker: CoreBroker, topic: string, group: string): Promise<vo
 }
 
 const seriesOf = async (metrics: PrometheusMetrics, name: string): Promise<string[]> =>
-  (await metrics.scrape()).split('\n').filter((line) => line.includes(`"${name}"`))
+  (await metrics.text()).split('\n').filter((line) => line.includes(`"${name}"`))
 
 const Audit = suite('audit')
 

@@ -1,0 +1,73 @@
+import { isReservedTopic } from '../../model/addressing/names.ts'
+import type { MetricSample } from '../../model/ports.ts'
+import type { Group } from '../consumer-group/group.ts'
+import type { Leases } from '../consumer-group/leases.ts'
+import type { Subscription } from '../consumer-group/subscription.ts'
+import type { Topic } from '../topic/topic.ts'
+import { sizeBuckets, type Traffic } from '../topic/traffic.ts'
+
+/** What a topic is asked at a scrape. */
+export function* samplesOfTopic(topic: Topic): Generator<MetricSample> {
+  const labels = { topic: topic.name }
+  yield { name: 'glasspost_topic_messages', labels, value: topic.messages }
+  yield { name: 'glasspost_topic_bytes', labels, value: topic.bytes }
+  // RocketMQ does not count its own retry and dead-letter topics.
+  if (isReservedTopic(topic.name)) return
+  for (const [type, traffic] of topic.traffic) {
+    const ofType = { ...labels, message_type: type.toLowerCase(), is_system: 'false' }
+    yield { name: 'rocketmq_messages_in_total', labels: ofType, value: traffic.messages }
+    yield { name: 'rocketmq_throughput_in_total', labels: ofType, value: traffic.bytes }
+    yield* samplesOfSizes(ofType, traffic)
+  }
+}
+
+function* samplesOfSizes(
+  labels: Readonly<Record<string, string>>,
+  { messages, bytes, sizes }: Traffic,
+): Generator<MetricSample> {
+  const name = 'rocketmq_message_size'
+  let value = 0
+  for (let bucket = 0; bucket < sizeBuckets.length; bucket++) {
+    value += sizes[bucket] ?? 0
+    const le = String(sizeBuckets[bucket])
+    yield { name, part: '_bucket', labels: { ...labels, le }, value }
+  }
+  yield { name, part: '_bucket', labels: { ...labels, le: '+Inf' }, value: messages }
+  yield { name, part: '_sum', labels, value: bytes }
+  yield { name, part: '_count', labels, value: messages }
+}
+
+/** What a group is asked at a scrape. A group without lag still says 0. */
+export function* samplesOfGroup(group: Group, leases: Leases): Generator<MetricSample> {
+  const labels = { consumer_group: group.name }
+  yield { name: 'glasspost_retention_lost_total', labels, value: group.lost }
+  yield { name: 'glasspost_group_paused', labels, value: Number(group.settings.paused) }
+  for (const [cause, value] of group.causes)
+    yield { name: 'glasspost_redeliveries_total', labels: { ...labels, cause }, value }
+  for (const subscription of group.subscriptions.values())
+    yield* samplesOfSubscription(labels, subscription, leases)
+}
+
+function* samplesOfSubscription(
+  ofGroup: Readonly<Record<string, string>>,
+  { topic, cells, messagesOut, bytesOut, deadLettered }: Subscription,
+  leases: Leases,
+): Generator<MetricSample> {
+  let inFlight = 0
+  let ready = 0
+  for (const queue of topic.queues) {
+    const cell = cells[queue.queueId]
+    const leased = cell ? leases.inFlight(cell) : 0
+    const next = Math.max(cell?.deliveries.next ?? 0, queue.offsetMin)
+    inFlight += leased
+    ready += (cell?.deliveries.unacked ?? 0) - leased + Math.max(0, queue.offsetMax - next)
+  }
+  const ofTopic = { ...ofGroup, topic: topic.name, is_system: 'false' }
+  const labels = { ...ofTopic, is_retry: 'false' }
+  yield { name: 'rocketmq_messages_out_total', labels, value: messagesOut }
+  yield { name: 'rocketmq_throughput_out_total', labels, value: bytesOut }
+  yield { name: 'rocketmq_consumer_inflight_messages', labels, value: inFlight }
+  yield { name: 'rocketmq_consumer_ready_messages', labels, value: ready }
+  yield { name: 'rocketmq_consumer_lag_messages', labels, value: inFlight + ready }
+  yield { name: 'rocketmq_send_to_dlq_messages_total', labels: ofTopic, value: deadLettered }
+}
