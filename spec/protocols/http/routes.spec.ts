@@ -107,14 +107,21 @@ Routes('health, metrics and audit', async ({ admin: { call } }) => {
   const ready = await call('GET /readyz')
   assert.is(ready.status, 200)
   const { loops } = ready.json() as unknown as { loops: Loop[] }
-  assert.equal(loops.map(({ address }) => address).sort(), ['commit-log', 'dispatcher', 'upkeep'])
+  const addresses = loops.map(({ address }) => address)
+  for (const address of ['commit-log', 'dispatcher', 'timer-wheel', 'upkeep'])
+    assert.ok(addresses.includes(address), address)
   const next = loops.find(({ address }) => address === 'upkeep')?.nextTryInMs ?? -1
   assert.ok(next >= 0, 'upkeep says when it acts next')
   const metrics = await call('GET /metrics')
   assert.match(metrics.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/)
-  assert.match(metrics.text, /^rocketmq_topic_number \d+$/m)
+  assert.match(metrics.text, /^rocketmq_topic_number\{.*\} \d+$/m)
   const report = (await call('GET /v1/audit')).json()
   assert.equal([report['clean'], report['residue']], [true, []])
+})
+
+Routes('a backup is a stream', async ({ admin: { call } }) => {
+  const backup = await call('GET /v1/backup')
+  assert.equal([backup.status, backup.text.length > 100], [200, true])
 })
 
 Routes('the document names every route, and each was called here', async ({ admin }) => {
