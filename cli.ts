@@ -21,6 +21,7 @@ const world: World = {
   inputLines: () => createInterface({ input: process.stdin }),
   sleep: (ms) => sleep(ms),
   exit: (code) => process.exit(code),
+  onReload: (reload) => void process.on('SIGHUP', reload),
   onStop: (stop) => {
     const first = (): void => {
       process.once('SIGINT', () => process.exit(1)).once('SIGTERM', () => process.exit(1))

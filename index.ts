@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import type { InspectionEvent, Observer } from 'xstate'
 import { audit } from './actors/audit/audit.ts'
 import { backup } from './actors/backup/backup.ts'
@@ -11,14 +12,24 @@ import type { BackupHeader, OnProgress, WrittenBackup } from './model/backup.ts'
 import { BrokerError } from './model/errors.ts'
 import type { Clock, Logger, Random } from './model/ports.ts'
 import { VERSION } from './model/version.ts'
+import { Accounts } from './protocols/accounts/accounts.ts'
+import { readAccounts } from './protocols/accounts/accounts-file.ts'
 import { EmbeddedBroker } from './protocols/embedded/embedded-broker.ts'
+import type { GrpcDoorSettings } from './protocols/grpc/context.ts'
 import { openGrpcDoor } from './protocols/grpc/server.ts'
 import { openHttpDoor } from './protocols/http/server.ts'
 import { PrometheusMetrics } from './protocols/metrics/prometheus.ts'
 import { ManualClock, momentMs } from './protocols/system/manual-clock.ts'
 import { processMetrics } from './protocols/system/process-metrics.ts'
+import { FileWatch } from './protocols/system/file-watch.ts'
 import { clockOf } from './protocols/system/system-clock.ts'
 import { findBackup, readParts, writeBackup } from './storage/level/backup-file.ts'
+import {
+  type Certificate,
+  type CertificateFiles,
+  readCertificate,
+} from './protocols/tls/certificate.ts'
+import { ownNames, selfSignedCertificate } from './protocols/tls/self-signed.ts'
 import { LevelPlace } from './storage/level/level-place.ts'
 import { createDataDir } from './storage/level/new-data-dir.ts'
 import { readBackup } from './storage/log/backup-stream.ts'
@@ -224,6 +235,20 @@ export interface ServerOptions extends Omit<BrokerOptions, 'clock'> {
   readonly brokerName?: string
   /** `host:port` that clients are sent to; default is the address they came by. */
   readonly advertisedAddress?: string
+  /** TLS on the gRPC port, beside plaintext or instead of it. Without it there is none. */
+  readonly tls?: TlsOptions
+  /** Access keys and what they may do, JSON. Without it everybody may do everything. */
+  readonly accountsFile?: string
+  /** How often certificate and accounts are looked at for changes; 0: at `reload()` only. */
+  readonly reloadMs?: number
+  /** Bounds of the gRPC door; every one has a default. */
+  readonly grpc?: Partial<Omit<GrpcDoorSettings, 'host' | 'port' | 'brokerName'>>
+}
+
+export interface TlsOptions {
+  readonly mode: 'optional' | 'required'
+  /** Certificate chain and key, PEM. Without them a self-signed one is made and kept. */
+  readonly files?: CertificateFiles
 }
 
 export interface GlasspostServer {
@@ -232,6 +257,8 @@ export interface GlasspostServer {
   readonly grpcAddress: string
   /** `host:port` of the HTTP door. */
   readonly httpAddress: string
+  /** Reads certificate and accounts again, changed or not. What cannot be read changes nothing. */
+  reload(): Promise<void>
   /** Answers who waits, finishes what is under way within `drainMs`, and closes the broker. */
   close(options?: { readonly drainMs?: number }): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -245,9 +272,14 @@ export const startServer = async (options: ServerOptions): Promise<GlasspostServ
   const { grpcPort = 8081, httpHost = '127.0.0.1', httpToken } = options
   const { advertisedAddress, deliverAheadMsMax } = options
   const { httpPort = grpcPort === 0 ? 0 : 8082 } = options
+  const { accountsFile } = options
+  const access =
+    accountsFile === undefined ? undefined : new Accounts(await readAccounts(accountsFile))
   const { embedded: broker, admin } = await openBroker(options)
+  const watches: FileWatch[] = []
   const open: { close(options: { readonly drainMs: number }): Promise<void> }[] = []
   const close = async ({ drainMs = DRAIN_MS } = {}): Promise<void> => {
+    for (const watch of watches) watch.close()
     await Promise.all(open.map((door) => door.close({ drainMs })))
     await broker.close()
   }
@@ -264,14 +296,25 @@ export const startServer = async (options: ServerOptions): Promise<GlasspostServ
   }
   try {
     const components = { clock: systemClock, random: systemRandom, logger }
+    if (accountsFile !== undefined && access !== undefined) {
+      const replace = async () => access.replace(await readAccounts(accountsFile))
+      watches.push(await watchFiles(options, [accountsFile], replace))
+    }
+    const tls = await openCertificate(options)
     const grpc = await opening(
       { host, port: grpcPort },
-      openGrpcDoor(broker.port, components, {
-        ...{ host, port: grpcPort, brokerName },
-        ...(advertisedAddress ? { advertisedAddress } : {}),
-        ...(deliverAheadMsMax ? { deliverAheadMsMax } : {}),
-      }),
+      openGrpcDoor(
+        broker.port,
+        { ...components, access },
+        {
+          ...{ ...options.grpc, host, port: grpcPort, brokerName },
+          ...(advertisedAddress ? { advertisedAddress } : {}),
+          ...(deliverAheadMsMax ? { deliverAheadMsMax } : {}),
+          ...(tls ? { tls: { certificate: tls.certificate, isRequired: tls.isRequired } } : {}),
+        },
+      ),
     )
+    if (tls?.reread !== undefined) watches.push(await tls.reread((it) => grpc.renewCertificate(it)))
     const http = await opening(
       { host: httpHost, port: httpPort },
       openHttpDoor(admin, components, {
@@ -283,6 +326,9 @@ export const startServer = async (options: ServerOptions): Promise<GlasspostServ
       broker,
       grpcAddress: hostPort(grpc.address),
       httpAddress: hostPort(http.address),
+      reload: async () => {
+        await Promise.all(watches.map((watch) => watch.look({ isForced: true })))
+      },
       close,
       [Symbol.asyncDispose]: () => close(),
     }
@@ -321,6 +367,33 @@ export const restoreBackup = async (options: RestoreOptions): Promise<BackupHead
     const database = await restored.openDatabase('commit-log')
     return restoreLog(readBackup(path, readParts(path)), database, onProgress)
   })
+}
+
+const RELOAD_MS = 10_000
+
+const watchFiles = (
+  { logger = quiet, reloadMs: everyMs = RELOAD_MS }: ServerOptions,
+  files: readonly string[],
+  reload: () => Promise<void>,
+): Promise<FileWatch> => FileWatch.open({ clock: systemClock, logger }, { files, everyMs, reload })
+
+/** The certificate to begin with, and how to watch its files when there are any. */
+const openCertificate = async (options: ServerOptions) => {
+  const { tls, dataDir, advertisedAddress, host = '127.0.0.1', logger = quiet } = options
+  if (tls === undefined) return undefined
+  const { mode, files } = tls
+  const isRequired = mode === 'required'
+  if (files === undefined) {
+    const folder = dataDir === undefined ? undefined : join(dataDir, 'tls')
+    const names = ownNames([advertisedAddress?.replace(/:\d+$/, ''), host, hostname()])
+    const { isNew, ...certificate } = await selfSignedCertificate({ folder, names }, systemClock)
+    if (isNew) logger.info({ folder, names }, 'made a self-signed certificate')
+    return { certificate, isRequired }
+  }
+  const read = () => readCertificate(files, systemClock.wallMs())
+  const reread = (renew: (certificate: Certificate) => void): Promise<FileWatch> =>
+    watchFiles(options, [files.certFile, files.keyFile], async () => renew(await read()))
+  return { certificate: await read(), isRequired, reread }
 }
 
 const hostPort = ({ host, port }: { readonly host: string; readonly port: number }): string =>

@@ -316,6 +316,29 @@ const catalog = {
     describe: (_: None) => 'the request has no bearer token, or not the right one',
     remedy: "Send 'Authorization: Bearer TOKEN' with the token that the broker was started with.",
   },
+  ACCESS_KEY_REFUSED: {
+    kind: 'denied',
+    describe: (p: Reasoned) => `the access key is refused: ${p.reason}`,
+    remedy: 'Configure the client with an access key of the accounts file and its secret.',
+  },
+  RIGHT_MISSING: {
+    kind: 'denied',
+    describe: (p: { accessKey: string; right: string; what: string }) =>
+      `access key '${p.accessKey}' may not ${p.right} to ${p.what}`,
+    remedy: 'Add the right to the account in the accounts file; it counts at its next reload.',
+  },
+  ACCOUNTS_ILLEGAL: {
+    kind: 'invalid',
+    describe: (p: { file: string; reason: string }) =>
+      `the accounts of ${p.file} are illegal: ${p.reason}`,
+    remedy: 'Correct that place of the file; docs/operations.md shows its form.',
+  },
+  CERTIFICATE_ILLEGAL: {
+    kind: 'invalid',
+    describe: (p: { file: string; reason: string }) =>
+      `the certificate of ${p.file} cannot be used: ${p.reason}`,
+    remedy: 'Give a PEM chain and its unencrypted key, or none to have one made.',
+  },
   HOST_NOT_ALLOWED: {
     kind: 'denied',
     describe: (p: { host: string }) => `requests for host '${p.host}' are not answered`,

@@ -6,7 +6,19 @@ import type { BrokerTuning } from '../settings/broker-tuning.ts'
 export interface RunningServer {
   readonly grpcAddress: string
   readonly httpAddress: string
+  reload(): Promise<void>
   close(options: { readonly drainMs: number }): Promise<void>
+}
+
+export interface GrpcLimits {
+  readonly inFlightMax: number
+  readonly inFlightPerConnectionMax: number
+  readonly connectionsMax: number
+  readonly connectionsPerAddressMax: number
+  readonly requestBytesMax: number
+  readonly handshakeMs: number
+  readonly longPollingMs: number
+  readonly deliverAheadMsMax: number
 }
 
 export interface ServerStart {
@@ -19,6 +31,13 @@ export interface ServerStart {
   readonly brokerName: string
   readonly advertisedAddress?: string
   readonly autoCreateTopics: boolean
+  readonly tls?: {
+    readonly mode: 'optional' | 'required'
+    readonly files?: { readonly certFile: string; readonly keyFile: string }
+  }
+  readonly accountsFile?: string
+  readonly reloadMs: number
+  readonly grpc: GrpcLimits
   readonly settings: BrokerTuning
   readonly logger: Logger
 }
@@ -55,4 +74,6 @@ export interface World {
   exit(code: number): never
   /** Runs once, at the first SIGINT or SIGTERM; a second signal does not wait. */
   onStop(stop: () => void): void
+  /** Runs at every SIGHUP. */
+  onReload(reload: () => void): void
 }

@@ -1,4 +1,5 @@
 import type { Filters } from '../../model/delivery/filters.ts'
+import type { Access } from '../../model/access.ts'
 import type { Broker, Clock, Logger } from '../../model/ports.ts'
 import type { KnownClients } from './clients.ts'
 import type { Address } from './wire/common.ts'
@@ -17,10 +18,25 @@ export interface GrpcDoorSettings {
   readonly longPollingMs: number
   /** How far ahead clients may schedule a message, in ms; the reference's proxy has 24 h. */
   readonly deliverAheadMsMax: number
+  /** Calls and streams open at one time on one connection; clients wait with more. */
+  readonly inFlightPerConnectionMax: number
+  readonly connectionsMax: number
+  readonly connectionsPerAddressMax: number
+  /** A connection that has not said by then what it speaks is closed. */
+  readonly handshakeMs: number
+  readonly requestBytesMax: number
 }
+
+/** The library's default of 4 MiB per request would refuse a legal body with its properties. */
+const REQUEST_BYTES_MAX = 130 * 1_048_576
 
 export const grpcDoorDefaults = {
   inFlightMax: 10_000,
+  inFlightPerConnectionMax: 4_096,
+  connectionsMax: 10_000,
+  connectionsPerAddressMax: 1_000,
+  handshakeMs: 10_000,
+  requestBytesMax: REQUEST_BYTES_MAX,
   longPollingMs: 20_000,
   deliverAheadMsMax: 24 * 3_600_000,
 } as const
@@ -31,6 +47,8 @@ export interface Door {
   readonly clock: Clock
   readonly logger: Logger
   readonly clients: KnownClients
+  /** Undefined where there are no accounts: then everybody may do everything. */
+  readonly access: Access | undefined
   /** Compiled once, whichever client asks. */
   readonly filters: Filters
   readonly brokerName: string

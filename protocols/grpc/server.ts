@@ -1,26 +1,35 @@
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type Server as NetServer, type Socket } from 'node:net'
+import type { AddressInfo, Server as NetServer } from 'node:net'
 import { type ConnectionInjector, Server, ServerCredentials } from '@grpc/grpc-js'
 import { Filters } from '../../model/delivery/filters.ts'
+import type { Access } from '../../model/access.ts'
 import { BrokerError } from '../../model/errors.ts'
 import type { Broker, Clock, Logger, Random } from '../../model/ports.ts'
 import { Calls } from './calls.ts'
 import { KnownClients } from './clients.ts'
 import { type Door, grpcDoorDefaults, type GrpcDoorSettings } from './context.ts'
+import { type Certificate, Front, type FrontSettings } from './front.ts'
 import { unaryMethods } from './methods.ts'
 import { parseAddress } from './operations/endpoints.ts'
 
 export interface GrpcDoorComponents {
+  /** Who may do what; without it everybody may do everything. */
+  readonly access?: Access | undefined
   readonly clock: Clock
   readonly logger: Logger
   readonly random: Random
 }
 
 export type GrpcDoorOptions = Omit<GrpcDoorSettings, keyof typeof grpcDoorDefaults> &
-  Partial<GrpcDoorSettings>
+  Partial<GrpcDoorSettings> &
+  Pick<FrontSettings, 'tls'>
 
 export interface GrpcDoor {
   readonly address: { readonly host: string; readonly port: number }
+  /** Connections that are open now. */
+  readonly connections: number
+  /** New TLS connections get this certificate. Nothing happens where TLS is off. */
+  renewCertificate(certificate: Certificate): void
   /**
    * Stops accepting, answers all long polls, ends telemetry streams with OK and lets the rest
    * finish; what is left after `drainMs` is cut off. Closing twice is fine.
@@ -29,25 +38,22 @@ export interface GrpcDoor {
 }
 
 const SERVICE = '/apache.rocketmq.v2.MessagingService/'
-const MIB = 1_048_576
 
-/**
- * The library's default of 4 MiB per request would refuse a legal body with its properties.
- * The pings find clients that vanished without a word, whose sessions would else live for ever.
- */
-const serverOptions = {
-  'grpc.max_receive_message_length': 130 * MIB,
+/** The pings find clients that vanished without a word, whose sessions would else never end. */
+const serverOptions = (settings: GrpcDoorSettings) => ({
+  'grpc.max_receive_message_length': settings.requestBytesMax,
   'grpc.max_send_message_length': -1,
+  'grpc.max_concurrent_streams': settings.inFlightPerConnectionMax,
   'grpc.keepalive_time_ms': 60_000,
   'grpc.keepalive_timeout_ms': 20_000,
   'grpc.enable_channelz': 0,
-}
+})
 
 /** Bytes stay bytes: operations decode, because a refusal must be a reply, not a gRPC error. */
 const asIs = (bytes: Buffer): Buffer => bytes
 
-const createGrpcServer = (calls: Calls): Server => {
-  const server = new Server(serverOptions)
+const createGrpcServer = (calls: Calls, settings: GrpcDoorSettings): Server => {
+  const server = new Server(serverOptions(settings))
   for (const [name, serve] of Object.entries(unaryMethods))
     server.register(`${SERVICE}${name}`, calls.unary(serve), asIs, asIs, 'unary')
   server.register(`${SERVICE}ReceiveMessage`, calls.receive, asIs, asIs, 'serverStream')
@@ -76,14 +82,17 @@ const listen = async (server: NetServer, { host, port }: GrpcDoorOptions) => {
 /** Opens the gRPC door of a broker: `apache.rocketmq.v2.MessagingService` on a port of its own. */
 export const openGrpcDoor = async (
   broker: Broker,
-  { clock, logger }: GrpcDoorComponents,
+  { clock, logger, access }: GrpcDoorComponents,
   options: GrpcDoorOptions,
 ): Promise<GrpcDoor> => {
   const settings = { ...grpcDoorDefaults, ...options }
   const { brokerName, inFlightMax, longPollingMs, deliverAheadMsMax } = settings
   const advertised = advertisedOf(options)
-  const acceptor = createServer({ noDelay: true })
-  const address = await listen(acceptor, options)
+  const front = new Front(
+    { clock, logger, serve: (socket) => injector.injectConnection(socket) },
+    settings,
+  )
+  const address = await listen(front.acceptor, options)
   const storeHost = hostPort(advertised ?? address)
   const clients = new KnownClients()
   const door: Door = {
@@ -91,6 +100,7 @@ export const openGrpcDoor = async (
     clock,
     logger,
     clients,
+    access,
     filters: new Filters(),
     brokerName,
     advertised,
@@ -100,37 +110,32 @@ export const openGrpcDoor = async (
   }
   const calls = new Calls(door, inFlightMax)
   const credentials = ServerCredentials.createInsecure()
-  const injector = createGrpcServer(calls).createConnectionInjector(credentials)
-  // We accept ourselves and hand connections over, so that what they speak can be told from
-  // their first byte before the library sees them.
-  const sockets = new Set<Socket>()
-  acceptor.on('connection', (socket) => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-    injector.injectConnection(socket)
-  })
+  const injector = createGrpcServer(calls, settings).createConnectionInjector(credentials)
   logger.info({ ...address, brokerName }, 'the gRPC door is open')
-  const close = closer({ acceptor, sockets, injector, calls, clock })
-  return { address, close }
+  return {
+    address,
+    get connections() {
+      return front.connections
+    },
+    renewCertificate: (certificate) => front.renew(certificate),
+    close: closer({ front, injector, calls, clock }),
+  }
 }
 
 interface Parts {
-  readonly acceptor: NetServer
-  readonly sockets: ReadonlySet<Socket>
+  readonly front: Front
   readonly injector: ConnectionInjector
   readonly calls: Calls
   readonly clock: Clock
 }
 
-const closer = ({ acceptor, sockets, injector, calls, clock }: Parts): GrpcDoor['close'] => {
+const closer = ({ front, injector, calls, clock }: Parts): GrpcDoor['close'] => {
   let closed: Promise<void> | undefined
   return ({ drainMs }) => {
     closed ??= new Promise<void>((resolve) => {
-      const cutOff = clock.after(drainMs, () => {
-        for (const socket of sockets) socket.destroy()
-      })
+      const cutOff = clock.after(drainMs, () => front.destroyAll())
       // The acceptor closes when its last connection has ended.
-      acceptor.close(() => {
+      front.close(() => {
         cutOff()
         resolve()
       })

@@ -39,6 +39,11 @@ const grpc = z.strictObject({
     max: GIB,
     otherwise: 130 * MIB,
   }),
+  deliverAheadMsMax: whole('how far ahead clients may schedule a message', {
+    min: SECOND,
+    max: 365 * DAY,
+    otherwise: DAY,
+  }),
   handshakeMs: whole('a connection that has not said by then what it speaks is closed', {
     min: 100,
     max: 600 * SECOND,

@@ -22,21 +22,33 @@ export const startCommand = (world: World): Command =>
     )
     .action((_, command: Command) => start(world, command).catch(fail(world)))
 
-const startOf = (world: World, settings: Settings): ServerStart => ({
-  dataDir: resolve(settings.dataDir),
-  host: settings.grpc.host,
-  grpcPort: settings.grpc.port,
-  httpHost: settings.http.host,
-  httpPort: settings.http.port,
-  ...(settings.http.adminToken === undefined ? {} : { httpToken: settings.http.adminToken }),
-  brokerName: settings.brokerName,
-  ...(settings.advertisedAddress === undefined
-    ? {}
-    : { advertisedAddress: settings.advertisedAddress }),
-  autoCreateTopics: settings.topics.autoCreate,
-  settings: brokerTuning(settings),
-  logger: world.createLogger(settings.log.level),
-})
+const tlsOf = ({ mode, certFile, keyFile }: Settings['tls']): Pick<ServerStart, 'tls'> => {
+  if (mode === 'off') return {}
+  if (certFile === undefined || keyFile === undefined) return { tls: { mode } }
+  return { tls: { mode, files: { certFile: resolve(certFile), keyFile: resolve(keyFile) } } }
+}
+
+const startOf = (world: World, settings: Settings): ServerStart => {
+  const { host, port, ...grpc } = settings.grpc
+  const { http, accounts, advertisedAddress } = settings
+  return {
+    dataDir: resolve(settings.dataDir),
+    host,
+    grpcPort: port,
+    httpHost: http.host,
+    httpPort: http.port,
+    ...(http.adminToken === undefined ? {} : { httpToken: http.adminToken }),
+    brokerName: settings.brokerName,
+    ...(advertisedAddress === undefined ? {} : { advertisedAddress }),
+    autoCreateTopics: settings.topics.autoCreate,
+    ...tlsOf(settings.tls),
+    ...(accounts.file === undefined ? {} : { accountsFile: resolve(accounts.file) }),
+    reloadMs: settings.reloadMs,
+    grpc,
+    settings: brokerTuning(settings),
+    logger: world.createLogger(settings.log.level),
+  }
+}
 
 const start = async (world: World, command: Command): Promise<void> => {
   const { settings } = await settingsOf(world, command)
@@ -46,20 +58,28 @@ const start = async (world: World, command: Command): Promise<void> => {
   world.onStop(() => {
     server.close({ drainMs }).then(() => world.exit(0), fail(world))
   })
+  world.onReload(() => void server.reload())
   const { grpcAddress: grpc, httpAddress: http } = server
   if (command.opts()['json'] === true) world.print(JSON.stringify({ ready: true, grpc, http }))
   else for (const line of readyLines(world, settings, server)) world.print(line)
 }
 
+const spoken = {
+  off: 'plaintext',
+  optional: 'plaintext and TLS',
+  required: 'TLS',
+} as const
+
 const readyLines = (
   world: World,
-  { dataDir, topics }: Settings,
+  { dataDir, topics, tls, accounts }: Settings,
   { grpcAddress, httpAddress }: RunningServer,
 ): string[] => [
-  `glasspost ${world.version} is ready on ${grpcAddress} (RocketMQ 5 gRPC, plaintext)`,
+  `glasspost ${world.version} is ready on ${grpcAddress} (RocketMQ 5 gRPC, ${spoken[tls.mode]})`,
   `  data    ${resolve(dataDir)}`,
   `  admin   http://${httpAddress} (health, metrics, and what the other commands speak to)`,
   `  topics  ${topics.autoCreate ? 'made when a client first asks for them' : 'must exist: glasspost topic create NAME, or start with --auto-create-topics'}`,
+  `  access  ${accounts.file === undefined ? 'everybody who reaches it' : `the keys of ${accounts.file}`}`,
   `  Send your first message: npm run first-message -- ${grpcAddress}`,
-  `  or point any RocketMQ 5 client at ${grpcAddress}, TLS off. Stop with Ctrl-C.`,
+  `  or point any RocketMQ 5 client at ${grpcAddress}. Stop with Ctrl-C.`,
 ]

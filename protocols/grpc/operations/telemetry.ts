@@ -1,6 +1,8 @@
+import type { Principal } from '../../../model/access.ts'
 import { BrokerError } from '../../../model/errors.ts'
 import type { SessionLink, SessionRole } from '../../../model/ports.ts'
 import type { TransactionCheck } from '../../../model/transaction/transactions.ts'
+import { asGroup, authenticate, authorize, type Need, publishTo, subscribeTo } from '../access.ts'
 import type { KnownClient } from '../clients.ts'
 import type { CallContext } from '../context.ts'
 import { OK, statusOf } from '../status.ts'
@@ -38,6 +40,13 @@ const isLateListener = (context: CallContext, settings: Settings): boolean =>
   context.header('x-mq-language') === 'HTTP' ||
   settings.userAgent?.language === languages.nodeJs
 
+const needsOf = (settings: Settings): readonly Need[] => {
+  const { publishing, subscription } = settings
+  const topics = topicsOf(settings)
+  if (publishing !== undefined) return topics.map(publishTo)
+  return [asGroup(nameOf(subscription?.group)), ...topics.map(subscribeTo)]
+}
+
 /**
  * One telemetry stream (RocketMQ gRPC 5): answers settings, keeps the session alive while it is
  * open. What is wrong is told as a command with nothing but a status, which makes a starting
@@ -53,12 +62,18 @@ export class TelemetryStream {
   #link: SessionLink | undefined
   #known: KnownClient | undefined
   #leaveTransactions: (() => void) | undefined
+  #principal: Principal | undefined
   #isClosed = false
 
   constructor(context: CallContext, outlet: TelemetryOutlet) {
     this.#context = context
     this.#outlet = outlet
-    if (context.clientId === '') this.refuse(new BrokerError('CLIENT_ID_REQUIRED', {}))
+    try {
+      this.#principal = authenticate(context)
+      if (context.clientId === '') throw new BrokerError('CLIENT_ID_REQUIRED', {})
+    } catch (error) {
+      this.refuse(error)
+    }
   }
 
   receive(bytes: Buffer): void {
@@ -98,6 +113,7 @@ export class TelemetryStream {
   #accept(settings: Settings): void {
     const { door, clientId } = this.#context
     const role = checkSettings(settings)
+    authorize(this.#principal, needsOf(settings))
     checkFilters(door, settings)
     this.#join(role)
     const isFirst = this.#known === undefined

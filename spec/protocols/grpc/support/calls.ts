@@ -37,6 +37,7 @@ export const aDoor = ({ autoCreate = false } = {}) => {
     clock,
     logger,
     clients: new KnownClients(),
+    access: undefined,
     filters: new Filters(),
     brokerName: 'glasspost',
     advertised: undefined,
