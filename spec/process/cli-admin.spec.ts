@@ -84,6 +84,23 @@ Admin('send, peek, receive, acknowledge', async ({ glasspost }) => {
   assert.is((await glasspost('group', 'describe', 'g')).code, 4)
 })
 
+Admin('groups: paused, resumed, reset', async ({ glasspost }) => {
+  await glasspost('topic', 'create', 'log', '--queues', '1')
+  for (const body of ['a', 'b']) await glasspost('send', 'log', body)
+  await glasspost('group', 'create', 'late', '--retry-steps', '1s,2m', '--attempts-max', '3')
+  const receive = async () => (await glasspost('receive', 'log', '--group', 'late', '--ack')).stdout
+  assert.is((await glasspost('group', 'pause', 'late')).stdout, 'paused group late\n')
+  assert.is(await receive(), '')
+  assert.match((await glasspost('group', 'describe', 'late')).stdout, /serving, paused\n/)
+  assert.is((await glasspost('group', 'resume', 'late')).stdout, 'resumed group late\n')
+  assert.match(await receive(), /\n {2}a\n$/)
+  const reset = await glasspost('group', 'reset', 'late', '--topic', 'log', '--to', 'earliest')
+  assert.is(reset.stdout, 'QUEUE  WAS AT  IS AT\n    0       1      0\n')
+  assert.match(await receive(), /\n {2}a\n$/)
+  const described = (await glasspost('group', 'describe', 'late')).stdout
+  assert.match(described, 'after 1 s, 2 m\n')
+})
+
 Admin('tail prints what comes, and never leases', async ({ glasspost, broker }) => {
   await glasspost('topic', 'create', 'news')
   await glasspost('send', 'news', 'before')

@@ -1,9 +1,12 @@
-import { Command } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { startPositions } from '../../../model/addressing/group.ts'
+import type { OffsetResetResult } from '../../../model/delivery/administration.ts'
+import type { RetryPolicy } from '../../../model/delivery/retry-policy.ts'
 import type { GroupDescription, GroupSummary } from '../../../model/ports.ts'
 import { adminAction } from '../admin/action.ts'
 import { type AdminClient, path } from '../admin/client.ts'
 import { fields, table } from '../admin/table.ts'
-import { count } from '../admin/units.ts'
+import { count, duration, durationText } from '../admin/units.ts'
 import type { World } from '../world.ts'
 
 const PAGE = 1_000
@@ -12,24 +15,54 @@ type Group = GroupDescription & { readonly lag: number; readonly inFlight: numbe
 
 interface SettingFlags {
   readonly attemptsMax?: number
+  readonly startFrom?: string
+  readonly retrySteps?: readonly number[]
+}
+
+interface ResetFlags {
+  readonly topic: string
+  readonly queue?: number
+  readonly to: object
 }
 
 /** `glasspost group …` */
 export const groupCommand = (world: World): Command =>
   new Command('group')
-    .description('create, change, list, describe and delete consumer groups')
+    .description('create, change, list, describe, pause, reset and delete consumer groups')
     .addCommand(create(world))
     .addCommand(update(world))
     .addCommand(list(world))
     .addCommand(describe(world))
+    .addCommand(pausing(world, 'pause', true))
+    .addCommand(pausing(world, 'resume', false))
+    .addCommand(reset(world))
     .addCommand(end(world))
 
 const withSettings = (command: Command): Command =>
-  command.option(
-    '--attempts-max <n>',
-    'deliveries of a message before it is dead-lettered (default 17)',
-    count,
-  )
+  command
+    .option(
+      '--attempts-max <n>',
+      'deliveries of a message before it is dead-lettered (default 17)',
+      count,
+    )
+    .option(
+      '--retry-steps <times>',
+      'how long a refused message stays away, by attempt: 10s,30s,5m',
+      steps,
+    )
+    .addOption(
+      new Option(
+        '--start-from <position>',
+        'where it begins on a topic that it never read: earliest or latest (default earliest)',
+      ).choices(startPositions),
+    )
+
+const steps = (text: string): readonly number[] => text.split(',').map(duration)
+
+const bodyOf = ({ attemptsMax, startFrom, retrySteps: stepsMs }: SettingFlags) => ({
+  ...{ attemptsMax, startFrom },
+  ...(stepsMs === undefined ? {} : { retry: { kind: 'customized', stepsMs } }),
+})
 
 const create = (world: World): Command =>
   adminAction(
@@ -39,8 +72,8 @@ const create = (world: World): Command =>
         .description('create a group before it first receives')
         .argument('<name>'),
     ),
-    async ({ client, show }, [name = ''], { attemptsMax }: SettingFlags) => {
-      const group = await client.post<Group>('/v1/groups', { name, attemptsMax })
+    async ({ client, show }, [name = ''], flags: SettingFlags) => {
+      const group = await client.post<Group>('/v1/groups', { name, ...bodyOf(flags) })
       show(group, () => [`created group ${name}`])
     },
   )
@@ -53,8 +86,8 @@ const update = (world: World): Command =>
         .description('change settings; what is not named stays')
         .argument('<name>'),
     ),
-    async ({ client, show }, [name = ''], { attemptsMax }: SettingFlags) => {
-      const group = await client.patch<Group>(path`/v1/groups/${name}`, { attemptsMax })
+    async ({ client, show }, [name = ''], flags: SettingFlags) => {
+      const group = await client.patch<Group>(path`/v1/groups/${name}`, bodyOf(flags))
       show(group, () => described(group))
     },
   )
@@ -88,6 +121,63 @@ const describe = (world: World): Command =>
     },
   )
 
+const pausing = (world: World, verb: 'pause' | 'resume', paused: boolean): Command =>
+  adminAction(
+    world,
+    new Command(verb)
+      .description(
+        paused
+          ? 'let its receives wait and answer with nothing; acknowledgements go on'
+          : 'let it receive again',
+      )
+      .argument('<name>'),
+    async ({ client, show }, [name = '']) => {
+      const group = await client.patch<Group>(path`/v1/groups/${name}`, { paused })
+      show(group, () => [`${verb}d group ${name}`])
+    },
+  )
+
+/** `earliest`, `latest`, an offset, or a time. */
+const position = (text: string): object => {
+  if (text === 'earliest' || text === 'latest') return { at: text }
+  if (/^\d+$/.test(text)) return { at: 'offset', queueOffset: Number(text) }
+  const timeMs = Date.parse(text)
+  if (Number.isNaN(timeMs))
+    throw new InvalidArgumentError(
+      'Give earliest, latest, an offset, or a time such as 2027-01-31T08:00:00Z.',
+    )
+  return { at: 'time', timeMs }
+}
+
+const reset = (world: World): Command =>
+  adminAction(
+    world,
+    new Command('reset')
+      .description('go on reading elsewhere; what is leased is taken back')
+      .argument('<name>')
+      .requiredOption('--topic <topic>', 'whose queues')
+      .requiredOption('--to <position>', 'earliest, latest, an offset, or a time', position)
+      .option('--queue <n>', 'only this queue', count)
+      .addHelpText(
+        'after',
+        '\nExamples:' +
+          '\n  glasspost group reset billing --topic orders --to earliest' +
+          '\n  glasspost group reset billing --topic orders --to 2027-01-31T08:00:00Z',
+      ),
+    async ({ client, show }, [name = ''], { topic, queue: queueId, to }: ResetFlags) => {
+      const moved = await client.post<{ queues: OffsetResetResult[] }>(
+        path`/v1/groups/${name}/offsets`,
+        { topic, queueId, to },
+      )
+      show(moved, () =>
+        table(
+          ['QUEUE', 'WAS AT', 'IS AT'],
+          moved.queues.map(({ queueId: queue, from, to: now }) => [queue, from, now]),
+        ),
+      )
+    },
+  )
+
 const end = (world: World): Command =>
   adminAction(
     world,
@@ -113,21 +203,28 @@ const allGroups = async (client: AdminClient, prefix?: string): Promise<GroupSum
   }
 }
 
-const described = ({ name, groupId, state, attemptsMax, lag, inFlight, progress }: Group) => [
+const retryText = (retry: RetryPolicy): string =>
+  retry.kind === 'customized'
+    ? retry.stepsMs.map(durationText).join(', ')
+    : `${durationText(retry.initialMs)} to ${durationText(retry.maxMs)}, times ${retry.multiplier}`
+
+const described = (group: Group): string[] => [
   ...fields([
-    ['group', `${name} (${groupId})`],
-    ['state', state],
-    ['attempts', `${attemptsMax} before a message is dead-lettered`],
-    ['lag', lag],
-    ['in flight', inFlight],
+    ['group', `${group.name} (${group.groupId})`],
+    ['state', group.paused ? `${group.state}, paused` : group.state],
+    ['begins', group.startFrom],
+    ['attempts', `${group.attemptsMax} before a message is dead-lettered`],
+    ['retries', `after ${retryText(group.retry)}`],
+    ['lag', group.lag],
+    ['in flight', group.inFlight],
   ]),
   '',
-  ...(progress.length === 0
+  ...(group.progress.length === 0
     ? ['it has not received from any topic yet']
     : table(
         ['TOPIC', 'QUEUE', 'ACKNOWLEDGED BELOW', 'IN FLIGHT', 'LAG'],
-        progress.map(({ topic, queueId, floor, inFlight: leased, lag: behind }) => [
-          ...[topic, queueId, floor, leased, behind],
+        group.progress.map(({ topic, queueId, floor, inFlight, lag }) => [
+          ...[topic, queueId, floor, inFlight, lag],
         ]),
       )),
 ]

@@ -1,5 +1,8 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { startPositions } from '../../../model/addressing/group.ts'
 import type { AdminPort } from '../../../model/admin.ts'
+import { deliveryLimits } from '../../../model/delivery/limits.ts'
+import type { RetryPolicy } from '../../../model/delivery/retry-policy.ts'
 import type { GroupDescription, GroupProgress, GroupSummary } from '../../../model/ports.ts'
 import { createRouter, json, jsonBody, refusals } from '../router.ts'
 import { GroupPath, nextPage, PageQuery, pageOf, withoutGaps } from '../schemas.ts'
@@ -7,11 +10,33 @@ import { GroupPath, nextPage, PageQuery, pageOf, withoutGaps } from '../schemas.
 const tags = ['groups']
 const ATTEMPTS_MAX = 1_000
 
+/** Bounds are the broker's to judge; these are for who reads the document. */
+const DelayMs = z.number().int().min(0).max(deliveryLimits.invisibleMsMax)
+
+const Retry = z
+  .discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('customized'), stepsMs: z.array(DelayMs).min(1).max(100) }),
+    z.strictObject({
+      kind: z.literal('exponential'),
+      initialMs: DelayMs,
+      maxMs: DelayMs,
+      multiplier: z.number().min(1).max(1_000),
+    }),
+  ])
+  .openapi('RetryPolicy', { description: 'How long a refused message stays away, by attempt.' })
+
 const Changes = z.strictObject({
   attemptsMax: z.number().int().min(1).max(ATTEMPTS_MAX).optional().openapi({
     description: 'Deliveries of one message before it is dead-lettered, the first included.',
     example: 17,
   }),
+  startFrom: z.enum(startPositions).optional().openapi({
+    description: 'Where it begins on a topic that it never read.',
+  }),
+  paused: z.boolean().optional().openapi({
+    description: 'Its receives wait and answer with nothing; acknowledgements go on.',
+  }),
+  retry: Retry.optional(),
 })
 
 const Creation = Changes.extend({ name: z.string().openapi({ example: 'billing' }) }).openapi(
@@ -36,11 +61,43 @@ const Description = z
     groupId: z.number(),
     state: z.string(),
     attemptsMax: z.number(),
+    startFrom: z.enum(startPositions),
+    paused: z.boolean(),
+    retry: Retry,
     lag: z.number().openapi({ description: 'Of all topics and queues together.' }),
     inFlight: z.number(),
     progress: z.array(Progress),
   })
   .openapi('Group')
+
+const MsMax = 8_640_000_000_000_000
+
+const Reset = z
+  .strictObject({
+    topic: z.string().openapi({ example: 'orders' }),
+    queueId: z.number().int().min(0).optional().openapi({ description: 'Missing: every queue.' }),
+    to: z.discriminatedUnion('at', [
+      z.strictObject({ at: z.literal('earliest') }),
+      z.strictObject({ at: z.literal('latest') }),
+      z.strictObject({ at: z.literal('time'), timeMs: z.number().int().min(0).max(MsMax) }),
+      z.strictObject({ at: z.literal('offset'), queueOffset: z.number().int().min(0) }),
+    ]),
+  })
+  .openapi('OffsetReset')
+
+const Moved = z.object({ queueId: z.number(), from: z.number(), to: z.number() })
+
+const reset = createRoute({
+  method: 'post',
+  path: '/groups/{group}/offsets',
+  tags,
+  summary: 'Go on reading elsewhere; what is leased is taken back',
+  request: { params: GroupPath, body: jsonBody(Reset) },
+  responses: {
+    200: json(z.object({ queues: z.array(Moved) }), 'Where each queue was, and where it is.'),
+    ...refusals,
+  },
+})
 
 const list = createRoute({
   method: 'get',
@@ -110,6 +167,11 @@ export const groupRoutes = ({ broker: { groups } }: AdminPort): OpenAPIHono => {
     )
     return c.json(described(changed), 200)
   })
+  router.openapi(reset, async (c) => {
+    const asked = withoutGaps(c.req.valid('json'))
+    const queues = await groups.resetOffsets(c.req.valid('param').group, asked)
+    return c.json({ queues }, 200)
+  })
   router.openapi(end, async (c) => {
     await groups.end(c.req.valid('param').group)
     return c.body(null, 204)
@@ -119,7 +181,11 @@ export const groupRoutes = ({ broker: { groups } }: AdminPort): OpenAPIHono => {
 
 const described = ({ progress, ...group }: GroupDescription) => ({
   ...group,
+  retry: retryJson(group.retry),
   lag: progress.reduce((sum, { lag }) => sum + lag, 0),
   inFlight: progress.reduce((sum, { inFlight }) => sum + inFlight, 0),
   progress: [...progress],
 })
+
+const retryJson = (retry: RetryPolicy) =>
+  retry.kind === 'customized' ? { ...retry, stepsMs: [...retry.stepsMs] } : retry

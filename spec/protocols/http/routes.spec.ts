@@ -95,8 +95,14 @@ Routes('groups: created, listed, described with their lag, changed, deleted', as
   const slow = (await call('GET /v1/groups/slow')).json()
   assert.equal([slow['attemptsMax'], slow['lag'], slow['inFlight']], [3, 3, 1])
   assert.equal(slow['progress'], [{ topic: 'lagging', queueId: 0, floor: 0, inFlight: 1, lag: 3 }])
-  const changed = await call('PATCH /v1/groups/slow', { attemptsMax: 5 })
-  assert.is(changed.json()['attemptsMax'], 5)
+  const retry = { kind: 'exponential', initialMs: 1_000, maxMs: 60_000, multiplier: 2 }
+  const changes = { attemptsMax: 5, paused: true, startFrom: 'latest', retry }
+  const changed = (await call('PATCH /v1/groups/slow', changes)).json()
+  for (const [name, value] of Object.entries(changes)) assert.equal(changed[name], value, name)
+  const reset = { topic: 'lagging', to: { at: 'latest' } }
+  const moved = await call('POST /v1/groups/slow/offsets', reset)
+  assert.equal(moved.json(), { queues: [{ queueId: 0, from: 0, to: 3 }] })
+  assert.is((await call('GET /v1/groups/slow')).json()['lag'], 0)
   assert.match((await call('GET /v1/groups?prefix=sl')).text, '"slow"')
   assert.is((await call('DELETE /v1/groups/slow')).status, 204)
   assert.is((await call('GET /v1/groups/slow')).status, 404)
