@@ -1,0 +1,801 @@
+import * as assert from 'uvu/assert'
+import { audit } from '../../../actors/audit/audit.ts'
+import type { CoreBroker } from '../../../actors/broker/broker.ts'
+import { isBrokerError } from '../../../model/errors.ts'
+import { encodeDraft } from '../../../model/message/encode.ts'
+import type { RecallOutcome } from '../../../model/timer/timers.ts'
+import { readMessage } from '../../../storage/codec/message-fact.ts'
+import { recordAt } from '../../../storage/codec/record.ts'
+import { type Life, Lives, tinySettings } from '../lives.ts'
+import { differences, isSettled, snapshotOf } from '../snapshot.ts'
+import type { Command } from './commands.ts'
+
+const topicNames = ['orders', 'prices'] as const
+const MEMORY_MS = 1_200_000
+const CHECKS_MAX = 3
+
+const settings = {
+  ...tinySettings,
+  timers: {
+    horizonMs: 10_000_000,
+    recallMemoryMs: MEMORY_MS,
+    nearWindowMs: 10_000,
+    nearMax: 8,
+    batchMax: 3,
+    batchesMax: 2,
+    tickMs: 5,
+    jumpCheckMs: 1_000,
+    jumpMs: 100,
+  },
+  transactions: { checkAfterMs: 6_000, checkEveryMs: 30_000, checksMax: CHECKS_MAX },
+}
+
+/** What the model knows of one message: a line of a sorted list, in the end. */
+interface Known {
+  readonly number: number
+  readonly topic: string
+  readonly topicId: number
+  readonly isHalf: boolean
+  /** Acknowledged, or nobody can say, or certainly not there. */
+  sent: 'no' | 'yes' | 'doubtful'
+  dueMs: number
+  /** It was rescheduled, or may have been: no other time is certain. */
+  isMoved: boolean
+  /** Somebody asked for it before its time. */
+  isByHand: boolean
+  /** Half messages: somebody asked for the commit. */
+  mayAppear: boolean
+  laterMs: number
+  handle: string
+  timerId: string
+  ackedAtStep: number
+  seenAtStep: number
+  place: number
+  withdrawn: 'no' | 'yes' | 'doubtful'
+  endedAtMs: number
+  checks: number
+}
+
+interface Incarnation {
+  readonly topicId: number
+  readonly name: string
+  state: 'serving' | 'doubtful' | 'ended'
+}
+
+export type Tally = Map<string, number>
+
+/** A list of messages, and a broker that is to agree with it, whatever happens to both. */
+export class DeferredWorld {
+  readonly lives: Lives
+  readonly #known: Known[] = []
+  readonly #incarnations = new Map<number, Incarnation>()
+  readonly #tally: Tally
+  #life: Life | undefined
+  #failure: unknown
+  #isTroubled = false
+  #step = 0
+  /** The latest time that anybody could have seen on the wall. */
+  #wallMaxMs = 0
+
+  constructor(seed: number, tally: Tally) {
+    this.#tally = tally
+    this.lives = new Lives(seed, settings, () => {})
+  }
+
+  async run(command: Command): Promise<void> {
+    await this.#open()
+    this.#step++
+    this.#count(command.type)
+    await this.#perform(command)
+    await this.lives.clock.settle()
+    this.#noteWall()
+    await this.#check()
+  }
+
+  async begin(): Promise<void> {
+    for (const topic of [0, 1]) await this.run({ type: 'createTopic', topic })
+  }
+
+  /** Everything is healed, and all that waits is let come. */
+  async finish(): Promise<void> {
+    await this.run({ type: 'restart' })
+    await this.run({ type: 'rebuild' })
+    await this.run({ type: 'jumpWall', ms: 100_000_000 })
+    for (let round = 0; round < 4; round++) await this.run({ type: 'advance', ms: 5_000 })
+    await this.#rest()
+    const { timers } = this.#broker
+    assert.is(timers.count(), 0, 'in the end all timers are delivered')
+    for (const known of this.#known)
+      if (known.sent === 'yes' && known.withdrawn === 'no' && this.#isServing(known))
+        assert.ok(known.isHalf || known.seenAtStep > 0, `${known.number} is delivered in the end`)
+    for (const name of topicNames)
+      if (this.#broker.topics.find(name))
+        await this.run({ type: 'endTopic', topic: topicNames.indexOf(name) })
+    await this.#rest()
+    await this.run({ type: 'checkpoint' })
+    await this.#rest()
+    assert.is(this.#broker.timers.count() + this.#broker.transactions.count(), 0)
+    await this.#findResidue()
+    const life = this.#living
+    await this.#close()
+    assert.is(life.timers, 0, 'a closed broker has no timer')
+  }
+
+  tallyLines(): void {
+    for (const [message, count] of this.lives.logged)
+      this.#tally.set(message, (this.#tally.get(message) ?? 0) + count)
+  }
+
+  get #living(): Life {
+    assert.ok(this.#life, 'a broker lives')
+    return this.#life
+  }
+
+  get #broker(): CoreBroker {
+    return this.#living.broker
+  }
+
+  get #wallMs(): number {
+    return this.lives.clock.wallMs()
+  }
+
+  #noteWall(): void {
+    this.#wallMaxMs = Math.max(this.#wallMaxMs, this.#wallMs)
+  }
+
+  #count(what: string): void {
+    this.#tally.set(what, (this.#tally.get(what) ?? 0) + 1)
+  }
+
+  #isServing({ topicId }: { topicId: number }): boolean {
+    return this.#incarnations.get(topicId)?.state === 'serving'
+  }
+
+  // ——— what happens
+
+  async #perform(command: Command): Promise<void> {
+    const { clock, place } = this.lives
+    switch (command.type) {
+      case 'createTopic': {
+        const name = nameOf(command.topic)
+        const options = { type: 'MIXED', queues: 1, retention: { ageMs: 1e12 } } as const
+        return this.#settle(this.#broker.topics.create(name, options), {
+          ok: () => void this.#meet(name),
+        })
+      }
+      case 'endTopic':
+        return this.#endTopic(nameOf(command.topic))
+      case 'schedule':
+        for (let index = 0; index < command.count; index++)
+          this.#send(nameOf(command.topic), command.inMs + index * 7)
+        return command.isAwaited ? clock.settle() : undefined
+      case 'send': {
+        const message = draftOf(-1, command.bytes)
+        const sending = () => this.#broker.append(nameOf(command.topic), message)
+        return this.#settle(attempt(sending), {})
+      }
+      case 'prepare':
+        return this.#prepare(nameOf(command.topic), command.laterMs)
+      case 'resolve':
+        return this.#resolve(command.pick, command.commit)
+      case 'recall':
+        return this.#recall(
+          this.#pick(
+            command.pick,
+            ({ seenAtStep, withdrawn }) => seenAtStep === 0 && withdrawn === 'no',
+          ),
+        )
+      case 'recallEnded':
+        return this.#recall(
+          this.#pick(
+            command.pick,
+            ({ seenAtStep, withdrawn }) => seenAtStep > 0 || withdrawn === 'yes',
+          ),
+        )
+      case 'cancel':
+        return this.#cancel(command.pick)
+      case 'cancelAll':
+        return this.#cancelAll(nameOf(command.topic), command.withinMs)
+      case 'reschedule':
+        return this.#reschedule(command.pick, command.inMs)
+      case 'fire':
+        return this.#fire(command.pick)
+      case 'advance':
+        return clock.advance(command.ms)
+      case 'jumpWall':
+        this.#noteWall()
+        clock.jumpWall(command.ms)
+        return
+      case 'restart':
+        return this.#restart()
+      case 'powerCut':
+        return this.#powerCut(command.seed)
+      case 'indexLost':
+        await this.#powerCut(command.seed)
+        return this.#clearIndex()
+      case 'failWrites':
+        this.#isTroubled = true
+        return place.failWrites(command.database, { ...command, error: 'EIO' })
+      case 'slowWrites':
+        this.#isTroubled = true
+        return place.slowWrites('commit-log', command.ms)
+      case 'fillDisk':
+        this.#isTroubled = true
+        return place.fillDisk()
+      case 'heal':
+        return this.#heal()
+      case 'checkpoint':
+        return void this.#broker.upkeep.checkpoint().catch(() => this.#count('checkpoint failed'))
+      case 'audit':
+        await this.#rest()
+        return this.#findResidue()
+      case 'rebuild':
+        return this.#rebuild()
+    }
+  }
+
+  #meet(name: string): Incarnation | undefined {
+    const found = this.#broker.topics.find(name)
+    if (found === undefined) return undefined
+    const known = this.#incarnations.get(found.topicId)
+    if (known) return known
+    const made: Incarnation = { topicId: found.topicId, name, state: 'serving' }
+    this.#incarnations.set(found.topicId, made)
+    return made
+  }
+
+  #endTopic(name: string): void {
+    const incarnation = this.#meet(name)
+    if (incarnation) incarnation.state = 'doubtful'
+    this.#settle(this.#broker.topics.end(name), {
+      ok: () => {
+        if (incarnation) incarnation.state = 'ended'
+        this.#count('topic ended')
+      },
+      refused: (error) => {
+        if (isBrokerError(error, 'BROKER_CLOSED') || incarnation === undefined) return
+        if (incarnation.state === 'doubtful') incarnation.state = 'serving'
+      },
+    })
+  }
+
+  #begin(topic: string, fields: Pick<Known, 'isHalf' | 'dueMs' | 'laterMs'>): Known {
+    const known: Known = {
+      ...fields,
+      number: this.#known.length,
+      topic,
+      topicId: this.#meet(topic)?.topicId ?? -1,
+      sent: 'doubtful',
+      isMoved: false,
+      isByHand: false,
+      mayAppear: !fields.isHalf,
+      handle: '',
+      timerId: '',
+      ackedAtStep: Number.POSITIVE_INFINITY,
+      seenAtStep: 0,
+      place: -1,
+      withdrawn: 'no',
+      endedAtMs: 0,
+      checks: 0,
+    }
+    this.#known.push(known)
+    return known
+  }
+
+  #send(topic: string, inMs: number): void {
+    const dueMs = this.#wallMs + inMs
+    const isDueAtOnce = inMs === 0
+    const known = this.#begin(topic, { isHalf: false, dueMs, laterMs: 0 })
+    known.isByHand = isDueAtOnce
+    const message = draftOf(known.number, 10)
+    const scheduled = { ...message, type: 'DELAY', deliverAtMs: dueMs } as const
+    const before = this.#broker.timers.count()
+    const sending = attempt(() => this.#broker.append(topic, scheduled))
+    if (isDueAtOnce) assert.is(this.#broker.timers.count(), before, 'due at once: not counted')
+    this.#settle(sending, {
+      ok: ({ recallHandle }) => {
+        this.#count('scheduled')
+        assert.is(recallHandle === undefined, isDueAtOnce)
+        known.sent = 'yes'
+        known.handle = recallHandle ?? ''
+        known.ackedAtStep = this.#step
+      },
+      refused: () => {
+        known.sent = 'no'
+      },
+    })
+  }
+
+  #prepare(topic: string, laterMs: number): void {
+    const known = this.#begin(topic, { isHalf: true, dueMs: 0, laterMs })
+    const deliverAtMs = this.#wallMs + laterMs
+    known.dueMs = laterMs === 0 ? 0 : deliverAtMs
+    const message = { ...draftOf(known.number, 10), type: 'TRANSACTION' } as const
+    const half = laterMs === 0 ? message : { ...message, deliverAtMs }
+    this.#settle(
+      attempt(() => this.#broker.append(topic, half)),
+      {
+        ok: ({ transactionId }) => {
+          this.#count('prepared')
+          known.sent = 'yes'
+          known.handle = transactionId ?? ''
+          known.ackedAtStep = this.#step
+        },
+        refused: () => {
+          known.sent = 'no'
+        },
+      },
+    )
+  }
+
+  #resolve(pick: number, commit: boolean): void {
+    const halves = this.#known.filter(({ isHalf, handle }) => isHalf && handle !== '')
+    const known = halves[pick % Math.max(1, halves.length)]
+    if (known === undefined) return
+    const before = { ...known }
+    if (commit) known.mayAppear = true
+    else if (known.withdrawn === 'no' && !before.mayAppear) known.withdrawn = 'doubtful'
+    const resolution = commit ? 'commit' : 'rollback'
+    const { topic, handle: transactionId, number } = known
+    const ending = this.#broker.transactions.end({
+      ...{ topic, transactionId, messageId: `m${number}`, resolution },
+    })
+    this.#settle(ending, {
+      ok: () => {
+        this.#count(resolution)
+        if (commit) {
+          assert.is.not(before.withdrawn, 'yes', 'what was rolled back is not committed')
+        } else {
+          assert.is(before.seenAtStep, 0, 'what was committed is not rolled back')
+          known.withdrawn = 'yes'
+          known.mayAppear = false
+        }
+      },
+      refused: () => {
+        if (commit && !before.mayAppear) known.mayAppear = false
+        if (!commit && known.withdrawn === 'doubtful') known.withdrawn = before.withdrawn
+      },
+    })
+  }
+
+  #pick(pick: number, isWanted: (known: Known) => boolean): Known | undefined {
+    const timers = this.#known.filter((k) => !k.isHalf && k.handle !== '' && isWanted(k))
+    return timers[pick % Math.max(1, timers.length)]
+  }
+
+  #recall(known: Known | undefined): void {
+    if (known === undefined) return
+    const wasWithdrawn = known.withdrawn
+    const { endedAtMs } = known
+    const serving = this.#meet(known.topic)
+    const isOwned = serving?.topicId === known.topicId
+    if (known.withdrawn === 'no') known.withdrawn = 'doubtful'
+    this.#settle(this.#broker.timers.recall(known.topic, known.handle), {
+      ok: async ({ outcome }) => {
+        this.#count(outcome)
+        if (serving === undefined) return
+        if (!isOwned) return assert.is(outcome, 'invalid')
+        await this.#recalled(known, { outcome, wasWithdrawn, endedAtMs })
+      },
+      refused: () => {
+        if (known.withdrawn === 'doubtful') known.withdrawn = wasWithdrawn
+      },
+    })
+  }
+
+  async #recalled(
+    known: Known,
+    given: { outcome: RecallOutcome; wasWithdrawn: Known['withdrawn']; endedAtMs: number },
+  ): Promise<void> {
+    const { outcome, wasWithdrawn, endedAtMs } = given
+    assert.is.not(outcome, 'invalid', 'a genuine handle of a living topic')
+    if (outcome === 'forgotten') {
+      if (known.withdrawn === 'doubtful' && wasWithdrawn === 'no') known.withdrawn = 'no'
+      const isOld = this.#wallMaxMs - endedAtMs >= MEMORY_MS - MEMORY_MS / 24
+      assert.ok(endedAtMs > 0 && isOld, `${known.number} is remembered for long enough`)
+      return
+    }
+    if (outcome === 'recalled') {
+      assert.is(known.seenAtStep, 0, `${known.number} was delivered, and is called recalled`)
+      if (wasWithdrawn !== 'yes') known.endedAtMs = this.#wallMaxMs
+      known.withdrawn = 'yes'
+      return
+    }
+    assert.is.not(wasWithdrawn, 'yes', `${known.number} was recalled, and is called delivered`)
+    known.withdrawn = 'no'
+    if ((await this.#look()) && this.#isServing(known))
+      assert.ok(known.seenAtStep > 0, `${known.number} is called delivered, and is not there`)
+  }
+
+  async #cancel(pick: number): Promise<void> {
+    const known = await this.#listed(pick)
+    if (known === undefined) return
+    const before = known.withdrawn
+    known.withdrawn = 'doubtful'
+    this.#settle(this.#broker.timers.cancel(known.timerId), {
+      ok: (isEnded) => {
+        known.withdrawn = isEnded ? 'yes' : before
+        if (isEnded) known.endedAtMs = this.#wallMaxMs
+        if (isEnded) this.#count('cancelled')
+      },
+      refused: () => {
+        known.withdrawn = before
+      },
+    })
+  }
+
+  #cancelAll(topic: string, withinMs: number): void {
+    const toMs = this.#wallMs + withinMs
+    const topicId = this.#meet(topic)?.topicId
+    const pending = this.#known.filter(
+      (known) => known.topicId === topicId && known.seenAtStep === 0 && known.withdrawn === 'no',
+    )
+    for (const known of pending) known.withdrawn = 'doubtful'
+    this.#settle(this.#broker.timers.cancelAll({ topic, toMs }), {
+      ok: () => this.#resolveDoubts(pending),
+      refused: () => this.#resolveDoubts(pending),
+    })
+  }
+
+  /** Where it is tells what became of it. */
+  async #resolveDoubts(doubtful: readonly Known[]): Promise<void> {
+    const { broker } = this.#living
+    if (broker.log.mode !== 'writing') return
+    const listed = new Set((await this.#list()).map(({ messageId }) => messageId))
+    await this.#look()
+    for (const known of doubtful) {
+      if (known.withdrawn !== 'doubtful' || known.isHalf) continue
+      if (listed.has(`m${known.number}`) || known.seenAtStep > 0) known.withdrawn = 'no'
+      else if (known.sent === 'yes' && broker.log.unsyncedBytes === 0) {
+        known.withdrawn = 'yes'
+        known.endedAtMs = this.#wallMaxMs
+      }
+    }
+  }
+
+  async #reschedule(pick: number, inMs: number): Promise<void> {
+    const known = await this.#listed(pick)
+    if (known === undefined) return
+    const dueMs = this.#wallMs + inMs
+    const before = known.dueMs
+    known.isMoved = true
+    known.dueMs = Math.min(dueMs, known.dueMs)
+    this.#settle(this.#broker.timers.reschedule(known.timerId, dueMs), {
+      ok: ({ dueAtMs }) => {
+        this.#count('rescheduled')
+        if (dueAtMs === dueMs && known.dueMs === Math.min(dueMs, before)) known.dueMs = dueMs
+      },
+    })
+  }
+
+  async #fire(pick: number): Promise<void> {
+    const known = await this.#listed(pick)
+    if (known === undefined) return
+    known.isByHand = true
+    this.#settle(this.#broker.timers.fire(known.timerId), {
+      ok: async () => {
+        this.#count('fired')
+        if ((await this.#look()) && this.#isServing(known))
+          assert.ok(known.seenAtStep > 0, `${known.number} was fired and is there`)
+      },
+    })
+  }
+
+  /** One of the timers that the broker says are pending. */
+  async #listed(pick: number): Promise<Known | undefined> {
+    if (this.#broker.log.mode !== 'writing' || !this.#broker.index.isOpen) return undefined
+    const timers = await this.lives.clock.until(this.#list()).catch(() => [])
+    const timer = timers[pick % Math.max(1, timers.length)]
+    const known = this.#known[Number(timer?.messageId.slice(1) ?? -1)]
+    if (known && timer) known.timerId = timer.timerId
+    return known
+  }
+
+  async #list() {
+    const timers = []
+    for (let after: string | undefined; ; ) {
+      const page = this.#broker.timers.list({ limit: 4, ...(after && { after }) })
+      const { timers: some, next } = await page
+      timers.push(...some)
+      if (next === undefined) return timers
+      after = next
+    }
+  }
+
+  // ——— lives
+
+  async #open(): Promise<void> {
+    if (this.#life) return
+    try {
+      this.#life = await this.lives.open()
+    } catch (error) {
+      if (!this.#isTroubled) throw error
+      this.#repair()
+      this.#life = await this.lives.open()
+    }
+    const life = this.#life
+    for (const name of topicNames) this.#meet(name)
+    life.broker.transactions.register({
+      topics: new Set(topicNames),
+      check: ({ message, transactionId }) => {
+        if (life.isAlive) this.#checked(numberIn(message.body), transactionId)
+        return true
+      },
+    })
+  }
+
+  #checked(number: number, transactionId: string): void {
+    this.#count('checked')
+    const known = this.#known[number]
+    try {
+      assert.ok(known?.isHalf)
+      assert.is.not(known.withdrawn, 'yes', `${number} is asked for after its rollback`)
+      assert.is(known.seenAtStep, 0, `${number} is asked for after its commit`)
+      if (known.handle !== '') assert.is(transactionId, known.handle)
+      known.handle = transactionId
+    } catch (error) {
+      this.#failure ??= error
+    }
+  }
+
+  async #heal(): Promise<void> {
+    this.#repair()
+    const { broker } = this.#living
+    const isOpen = (): boolean => broker.log.mode === 'writing' && broker.index.isOpen
+    for (let round = 0; round < 120 && !isOpen(); round++) await this.lives.clock.advance(500)
+    assert.ok(isOpen(), 'a healed broker writes again')
+    await this.lives.clock.settle()
+  }
+
+  #repair(): void {
+    this.lives.place.heal()
+    this.lives.place.freeDisk()
+    this.#isTroubled = false
+  }
+
+  async #rest(): Promise<void> {
+    await this.#heal()
+    const { broker } = this.#living
+    for (let round = 0; round < 300 && !this.#isAtRest(broker); round++)
+      await this.lives.clock.advance(100)
+    assert.ok(this.#isAtRest(broker), 'a healed broker comes to rest')
+    await this.lives.clock.settle()
+    this.#noteWall()
+    await this.#check()
+  }
+
+  #isAtRest(broker: CoreBroker): boolean {
+    const { table } = broker.state.deferred.timer
+    const isDue = table.first >= 0 && (table.dueMs[table.first] as number) <= this.#wallMs
+    return isSettled(broker) && !isDue && this.#isTicking(broker) && !isEnding(broker)
+  }
+
+  #isTicking(broker: CoreBroker): boolean {
+    const loops = [...broker.loops()].filter(({ address }) => address === 'timer-wheel')
+    return loops.every(({ state }) => JSON.stringify(state) === '{"ticking":"waiting"}')
+  }
+
+  async #restart(): Promise<void> {
+    await this.#rest()
+    await this.#findResidue()
+    const before = await this.#snapshot()
+    await this.#close()
+    await this.#open()
+    assert.is(
+      differences(before, await this.#snapshot()).join('\n'),
+      '',
+      'a restart changes nothing',
+    )
+    await this.#findResidue()
+  }
+
+  async #rebuild(): Promise<void> {
+    await this.#rest()
+    const before = await this.#snapshot()
+    await this.#close()
+    await this.#clearIndex()
+    await this.#open()
+    const changed = differences(before, await this.#snapshot())
+    assert.is(changed.join('\n'), '', 'the index comes back from the log')
+  }
+
+  async #snapshot(): Promise<string[]> {
+    const { clock } = this.lives
+    const { transactions } = await clock.until(this.#broker.transactions.list({ limit: 1_000 }))
+    const timers = await clock.until(this.#list())
+    return [
+      ...snapshotOf(this.#broker).filter((line) => !line.startsWith('gaps')),
+      ...timers.map((timer) => `timer ${JSON.stringify(timer)}`),
+      ...transactions.map((half) => `transaction ${JSON.stringify(half)}`),
+    ]
+  }
+
+  async #clearIndex(): Promise<void> {
+    const { clock, place } = this.lives
+    const index = await clock.until(place.openDatabase('index'))
+    await clock.until(index.clear({}))
+    await clock.until(index.close())
+  }
+
+  async #close(): Promise<void> {
+    const life = this.#living
+    await this.lives.clock.until(life.broker.close())
+    await this.lives.clock.settle()
+    this.#checkFailure()
+    life.die()
+    this.#life = undefined
+  }
+
+  async #powerCut(seed: number): Promise<void> {
+    this.#living.die()
+    this.#life = undefined
+    this.lives.place.crash(seed)
+    this.#repair()
+    await this.lives.clock.settle()
+  }
+
+  // ——— what must hold
+
+  #checkFailure(): void {
+    const failure = this.#failure
+    this.#failure = undefined
+    if (failure !== undefined) throw failure
+  }
+
+  async #check(): Promise<void> {
+    this.#checkFailure()
+    if (this.#life === undefined) return
+    const { broker } = this.#life
+    if (broker.log.mode !== 'writing') return
+    if (!(await this.lives.clock.until(this.#look()))) return
+    if (broker.log.unsyncedBytes > 0) return
+    for (const name of topicNames) this.#checkCount(name)
+  }
+
+  /** The gauge is the size of the set: what was scheduled, and neither delivered nor ended. */
+  #checkCount(name: string): void {
+    const serving = this.#meet(name)
+    if (serving?.state !== 'serving') return
+    let certain = 0
+    let possible = 0
+    for (const known of this.#known) {
+      if (known.topicId !== serving.topicId || known.seenAtStep > 0) continue
+      if (known.sent === 'no' || known.withdrawn === 'yes') continue
+      possible++
+      if (known.sent === 'yes' && known.withdrawn === 'no') certain++
+    }
+    const counted = this.#broker.timers.count(name) + this.#broker.transactions.count(name)
+    const says = `${name}: ${counted} counted, ${certain} to ${possible} wait`
+    assert.ok(certain <= counted && counted <= possible, says)
+  }
+
+  /** Reads every topic, and looks at what is new there. False when the disk does not answer. */
+  async #look(): Promise<boolean> {
+    try {
+      for (const name of topicNames) if (!(await this.#lookAt(name))) return false
+      return true
+    } catch (error) {
+      if (!isBrokerError(error, 'STORE_UNAVAILABLE')) throw error
+      return false
+    }
+  }
+
+  async #lookAt(name: string): Promise<boolean> {
+    const serving = this.#meet(name)
+    const topic = this.#broker.state.topicNamed(name)
+    const queue = topic?.queues[0]
+    if (serving?.state !== 'serving' || queue === undefined) return true
+    const places = new Map<number, number>()
+    for (let offset = queue.offsetMin; offset < queue.offsetMax; offset++) {
+      await queue.load(offset)
+      const unit = queue.unit(offset)
+      const chunk = unit && (await this.#broker.log.load(unit.chunk))
+      if (unit === undefined || chunk === undefined) return false
+      const { type, payload } = recordAt(chunk, unit.chunk, unit.at)
+      const { body, storeAtMs } = readMessage(type, payload)
+      const number = numberIn(body)
+      if (number < 0) continue
+      assert.not(places.has(number), `${number} is there twice`)
+      places.set(number, offset)
+      this.#seen(number, { offset, storeAtMs, topicId: serving.topicId })
+    }
+    this.#checkOrder(places)
+    return true
+  }
+
+  #seen(number: number, at: { offset: number; storeAtMs: number; topicId: number }): void {
+    const known = this.#known[number] as Known
+    assert.is(known.topicId, at.topicId, `${number} is in its own topic`)
+    assert.is.not(known.sent, 'no', `${number} was refused`)
+    assert.is.not(known.withdrawn, 'yes', `${number} was recalled or rolled back`)
+    assert.ok(known.mayAppear, `${number} is shown before its commit`)
+    if (known.seenAtStep > 0) return assert.is(known.place, at.offset, `${number} stays`)
+    known.seenAtStep = this.#step
+    known.place = at.offset
+    known.endedAtMs = this.#wallMaxMs
+    known.sent = 'yes'
+    this.#noteWall()
+    const isEarly = at.storeAtMs < Math.floor(known.dueMs)
+    if (!known.isByHand) assert.not(isEarly, `${number} is early: due ${known.dueMs}`)
+  }
+
+  /** Of two that waited together, the one due earlier comes first. */
+  #checkOrder(places: ReadonlyMap<number, number>): void {
+    const fired = [...places]
+      .map(([number]) => this.#known[number] as Known)
+      .filter(({ isHalf, isMoved, isByHand }) => !isHalf && !isMoved && !isByHand)
+      .sort((a, b) => a.place - b.place)
+    for (let index = 1; index < fired.length; index++) {
+      const before = fired[index - 1] as Known
+      const after = fired[index] as Known
+      if (after.dueMs < before.dueMs)
+        assert.ok(
+          after.ackedAtStep >= before.seenAtStep,
+          `${after.number} is due before ${before.number}, and comes after`,
+        )
+    }
+  }
+
+  async #findResidue(): Promise<void> {
+    const metrics = { series: async () => [] }
+    const { residue } = await this.lives.clock.until(
+      audit(this.#broker, metrics as unknown as Parameters<typeof audit>[1], 0),
+    )
+    assert.equal(residue, [], 'nothing is left of what ended')
+  }
+
+  /** Follows an answer for as long as the broker that gives it lives. */
+  #settle<Answer>(
+    answer: Promise<Answer>,
+    hear: {
+      ok?: (answer: Answer) => void | Promise<void>
+      refused?: (error: unknown) => void | Promise<void>
+    },
+  ): void {
+    const life = this.#living
+    const guarded = (work: () => void | Promise<void>): void => {
+      if (!life.isAlive) return
+      const fail = (error: unknown): void => {
+        if (life.isAlive && !isBrokerError(error)) this.#failure ??= error
+      }
+      try {
+        void Promise.resolve(work()).catch(fail)
+      } catch (error) {
+        fail(error)
+      }
+    }
+    answer.then(
+      (value) => guarded(() => hear.ok?.(value)),
+      (error: unknown) =>
+        guarded(() => {
+          assert.ok(isBrokerError(error), `a coded error, not ${(error as Error)?.stack}`)
+          if (!isBrokerError(error, 'OUTCOME_UNKNOWN', 'BROKER_CLOSED'))
+            return hear.refused?.(error)
+        }),
+    )
+  }
+}
+
+/** A step of an ending that failed is tried again. */
+const isEnding = ({ supervisions, state }: CoreBroker): boolean =>
+  [...supervisions.topics.addresses()].some(
+    (address) => state.topics.get(Number(address.split(':')[1]))?.status !== 'serving',
+  )
+
+const nameOf = (index: number): string => topicNames[index % topicNames.length] as string
+
+const numberIn = (body: Uint8Array): number => Number(Buffer.from(body).toString().split(' ')[0])
+
+const draftOf = (number: number, bytes: number) =>
+  encodeDraft(
+    { body: `${number} ${'x'.repeat(bytes)}` },
+    { messageId: `m${number}`, bornAtMs: 1, bornHost: 'here' },
+  )
+
+const attempt = <Answer>(call: () => Promise<Answer>): Promise<Answer> => {
+  try {
+    return call()
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
