@@ -44,7 +44,7 @@ const Timers = suite('timers and transactions')
 Timers('agree with a sorted list whatever happens', async () => {
   const tally: Tally = new Map()
   const property = fc.asyncProperty(fc.nat(), aScript, (seed, script) => play(seed, script, tally))
-  await holds(property, { runs: 100 })
+  await holds(property, { runs: 150 })
   if (process.env['TALLY']) console.log(Object.fromEntries(tally))
   if (process.env['SEED'] || process.env['RUNS']) return
   assert.equal(

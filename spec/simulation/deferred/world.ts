@@ -11,7 +11,7 @@ import { differences, isSettled, snapshotOf } from '../snapshot.ts'
 import type { Command } from './commands.ts'
 
 const topicNames = ['orders', 'prices'] as const
-const MEMORY_MS = 1_200_000
+const MEMORY_MS = 100_000
 const CHECKS_MAX = 3
 
 const settings = {
@@ -186,12 +186,7 @@ export class DeferredWorld {
           ),
         )
       case 'recallEnded':
-        return this.#recall(
-          this.#pick(
-            command.pick,
-            ({ seenAtStep, withdrawn }) => seenAtStep > 0 || withdrawn === 'yes',
-          ),
-        )
+        return this.#recall(this.#pick(command.pick, (known) => this.#hasEnded(known)))
       case 'cancel':
         return this.#cancel(command.pick)
       case 'cancelAll':
@@ -356,6 +351,10 @@ export class DeferredWorld {
         if (!commit && known.withdrawn === 'doubtful') known.withdrawn = before.withdrawn
       },
     })
+  }
+
+  #hasEnded(known: Known): boolean {
+    return known.seenAtStep > 0 || known.withdrawn === 'yes' || !this.#isServing(known)
   }
 
   #pick(pick: number, isWanted: (known: Known) => boolean): Known | undefined {
@@ -712,7 +711,7 @@ export class DeferredWorld {
     if (known.seenAtStep > 0) return assert.is(known.place, at.offset, `${number} stays`)
     known.seenAtStep = this.#step
     known.place = at.offset
-    known.endedAtMs = this.#wallMaxMs
+    known.endedAtMs = at.storeAtMs
     known.sent = 'yes'
     this.#noteWall()
     const isEarly = at.storeAtMs < Math.floor(known.dueMs)
