@@ -404,8 +404,11 @@ export class CoreBroker implements Broker {
     if (!group?.isVisible || !topic?.isVisible) return undefined
     group.gate.pass()
     topic.gate.pass()
-    if (handle.queueId >= topic.queues.length)
-      throw new BrokerError('RECEIPT_HANDLE_INVALID', { reason: 'it names no queue of the topic' })
+    const queue = topic.queues[handle.queueId]
+    if (queue === undefined || handle.queueOffset >= queue.offsetMax)
+      throw new BrokerError('RECEIPT_HANDLE_INVALID', {
+        reason: 'it names no message of the topic',
+      })
     return this.state.subscription(group, topic).ensureCell(handle.queueId)
   }
 }
