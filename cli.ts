@@ -19,6 +19,7 @@ const world: World = {
   complain: (line) => void process.stderr.write(`${line}\n`),
   input: () => buffer(process.stdin),
   inputLines: () => createInterface({ input: process.stdin }),
+  wallMs: () => Date.now(),
   sleep: (ms) => sleep(ms),
   exit: (code) => process.exit(code),
   onReload: (reload) => void process.on('SIGHUP', reload),

@@ -58,6 +58,14 @@ export {
   isBrokerError,
 } from './model/errors.ts'
 export type { MessageDraft } from './model/message/encode.ts'
+export type {
+  MissedRuns,
+  ScheduleDescription,
+  ScheduleDraft,
+  ScheduleOptions,
+  ScheduleRule,
+  Schedules,
+} from './model/schedule/schedules.ts'
 export type { Span } from './model/timer/span.ts'
 export type {
   PendingTimer,
@@ -204,8 +212,13 @@ const openBroker = async (options: BrokerOptions & { readonly brokerName?: strin
   }
 }
 
-/** Housekeeping that a span of days runs through in no time. */
-const testDefaults = { upkeepRestMs: 3_600_000 }
+const DAYS_400 = 400 * 86_400_000
+
+/** So that a span of days is run through in no time: nothing looks at a clock that stands still. */
+const testDefaults = {
+  upkeepRestMs: 3_600_000,
+  timers: { jumpCheckMs: DAYS_400, nearWindowMs: DAYS_400 },
+}
 
 const testClockOf = ({ clock, memory }: BrokerOptions): ManualClock | undefined => {
   if (clock === undefined) return undefined

@@ -152,6 +152,21 @@ const catalog = {
     describe: (p: { outcome: 'delivered' | 'forgotten' | 'invalid' }) => recallRefusals[p.outcome],
     remedy: 'Pass the recall handle of the send receipt, with its topic, before the delivery time.',
   },
+  SCHEDULE_ILLEGAL: {
+    kind: 'invalid',
+    describe: (p: Named) => `schedule '${p.name}' is illegal: ${p.reason}`,
+    remedy: "Give every: '10 minutes', or cron: '0 2 * * *' with a timeZone such as Europe/Berlin.",
+  },
+  SCHEDULE_EXISTS: {
+    kind: 'conflict',
+    describe: (p: { schedule: string }) => `schedule '${p.schedule}' exists already and differs`,
+    remedy: 'Delete it first, or choose another name.',
+  },
+  SCHEDULE_NOT_FOUND: {
+    kind: 'notFound',
+    describe: (p: { schedule: string }) => `schedule '${p.schedule}' does not exist`,
+    remedy: 'List the schedules; ending a topic ends its schedules.',
+  },
   TRANSACTION_NOT_FOUND: {
     kind: 'notFound',
     describe: (p: { transactionId: string }) =>

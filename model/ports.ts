@@ -6,6 +6,7 @@ import type { Filter } from './delivery/filter.ts'
 import type { ReceiptHandle } from './delivery/receipt-handle.ts'
 import type { EncodedMessage, StoredMessage } from './message/message.ts'
 import type { Messages } from './message/trace.ts'
+import type { Schedules } from './schedule/schedules.ts'
 import type { Timers } from './timer/timers.ts'
 import type { Transactions } from './transaction/transactions.ts'
 
@@ -238,6 +239,7 @@ export interface Broker {
   readonly deadLetters: DeadLetterQueue
   readonly timers: Timers
   readonly transactions: Transactions
+  readonly schedules: Schedules
   /**
    * Stores a message; resolves when the group commit that holds it was synced. Throws (never
    * half-done) `TOPIC_NOT_FOUND`, `MESSAGE_TYPE_CONFLICT`, `DELIVERY_TIME_ILLEGAL` beyond the

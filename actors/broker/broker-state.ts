@@ -168,6 +168,14 @@ export class BrokerState {
         this.#onTopic(fact.topicId, position, (topic) => this.#dropTopic(topic, fact.atMs))
         if (position >= this.logSpan.asOf) this.space.free(fact.freed)
         return
+      case 'scheduleSet':
+        this.#onTopic(fact.topicId, position, ({ schedules }) =>
+          schedules.set(fact.schedule.scheduleId, fact.schedule),
+        )
+        return
+      case 'scheduleEnded':
+        this.#onTopic(fact.topicId, position, ({ schedules }) => schedules.delete(fact.scheduleId))
+        return
       case 'queueTrimmed':
         this.#foldTrimmed(fact, position)
         return
@@ -198,6 +206,14 @@ export class BrokerState {
         this.logSpan.restart(position)
         return
     }
+  }
+
+  /** A run of a schedule became a timer. */
+  foldRunPlanned({ topicId, scheduleId, runAtMs, timerId }: PlannedRun, position: number): void {
+    this.#onTopic(topicId, position, ({ schedules }) => {
+      const schedule = schedules.get(scheduleId)
+      if (schedule) schedules.set(scheduleId, { ...schedule, plannedAtMs: runAtMs, timerId })
+    })
   }
 
   /** As before the first fact. */
@@ -339,6 +355,13 @@ export class BrokerState {
     group.release()
     if (this.groupsByName.get(group.name) === group) this.groupsByName.delete(group.name)
   }
+}
+
+export interface PlannedRun {
+  readonly topicId: number
+  readonly scheduleId: number
+  readonly runAtMs: number
+  readonly timerId: number
 }
 
 export interface FactAt {

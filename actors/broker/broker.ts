@@ -15,6 +15,7 @@ import type {
   Sessions,
   Topics,
 } from '../../model/ports.ts'
+import type { Schedules } from '../../model/schedule/schedules.ts'
 import type { Timers } from '../../model/timer/timers.ts'
 import type { Transactions } from '../../model/transaction/transactions.ts'
 import type { Place } from '../../storage/ports/place.ts'
@@ -32,6 +33,8 @@ import { Receiver } from '../consumer-group/receiver.ts'
 import { createDispatcher } from '../dispatcher/dispatcher.actor.ts'
 import { MessageIndex } from '../messages/message-index.ts'
 import { StoredMessages } from '../messages/stored-messages.ts'
+import { RunPlanner } from '../schedules/run-planner.ts'
+import { ScheduleBook } from '../schedules/schedule-book.ts'
 import { SessionBook } from '../session/session-book.ts'
 import { SessionRegistry } from '../session/session-registry.ts'
 import { BoundedCache } from '../system/bounded-cache.ts'
@@ -75,6 +78,8 @@ export class CoreBroker implements Broker {
   readonly messageIndex: MessageIndex
   readonly deferred: DeferredMessages
   readonly deadLetters: DeadLetterQueues
+  readonly schedules: Schedules
+  readonly #planner: RunPlanner
   readonly #topics: TopicRegistry
   readonly #groups: GroupRegistry
   readonly #sessions: SessionRegistry
@@ -107,6 +112,9 @@ export class CoreBroker implements Broker {
     this.#seal = new HandleSeal(place.secret)
     const { state, log, index } = this
     this.deferred = new DeferredMessages({ ...components, state, log, index, settings })
+    const { timers } = this.deferred
+    this.#planner = new RunPlanner({ ...components, state, deferred: this.deferred.log, timers })
+    this.schedules = new ScheduleBook({ state, log, clock, timers, planner: this.#planner })
     this.supervisions = {
       topics: new Supervision('topics', components),
       groups: new Supervision('groups', components),
@@ -264,6 +272,8 @@ export class CoreBroker implements Broker {
       lastError: errorText(dispatcher.context.lastError),
       nextTryInMs: this.#clocks.dispatcher.nextTryInMs,
     }
+    const planner = { address: 'schedules', ...this.#planner.snapshot }
+    yield { ...planner, lastError: errorText(planner.lastError) }
     for (const loop of this.deferred.loops())
       yield { ...loop, lastError: errorText(loop.lastError) }
     for (const supervision of Object.values(this.supervisions)) yield* supervision.all()
@@ -361,6 +371,7 @@ export class CoreBroker implements Broker {
     await this.index.exclusive(() => sweepTombstones(this.state, this.index))
     log.committed$.subscribe(() => this.upkeep.committed())
     this.#dispatcher.start()
+    await this.#planner.start()
     this.deferred.start()
     this.upkeep.start()
   }
@@ -368,6 +379,7 @@ export class CoreBroker implements Broker {
   async #close(): Promise<void> {
     const { log } = this
     this.upkeep.stop()
+    this.#planner.stop()
     this.deferred.stop()
     const refusal = () => new BrokerError('BROKER_CLOSED', {})
     for (const topic of this.state.topics.values()) topic.gate.close(refusal)

@@ -9,6 +9,7 @@ import {
   deferredType,
   encodeDeferredFact,
   preparedPrefix,
+  runPrefix,
   scheduledPrefix,
 } from '../../storage/codec/deferred-fact.ts'
 import { factType } from '../../storage/codec/fact-type.ts'
@@ -39,6 +40,8 @@ export interface AdmittedDeferred extends Admitted {
 export class DeferredLog {
   readonly #state: BrokerState
   readonly #log: CommitLog
+  /** Told when a timer's end is admitted, however it ends. */
+  onTimerEnded: ((topicId: number, timerId: number) => void) | undefined
 
   constructor({ state, log }: DeferredLogDeps) {
     this.#state = state
@@ -57,6 +60,24 @@ export class DeferredLog {
       type: factType.timerScheduled,
       prefix: scheduledPrefix(nextId, dueMs),
     })
+  }
+
+  /** A run of a schedule becomes a timer, by one fact. */
+  planRun(
+    topic: Topic,
+    content: MessageContent,
+    { scheduleId, dueMs }: { scheduleId: number; dueMs: number },
+  ): AdmittedDeferred {
+    const { nextId } = this.set('timer')
+    const admitted = this.#add(topic, content, {
+      kind: 'timer',
+      dueMs,
+      type: factType.runPlanned,
+      prefix: runPrefix(scheduleId, nextId, dueMs),
+    })
+    const run = { topicId: topic.topicId, scheduleId, runAtMs: dueMs, timerId: admitted.id }
+    this.#state.foldRunPlanned(run, admitted.chunk.offset + admitted.at)
+    return admitted
   }
 
   /** A half message: `deliverAtMs` counts once it is committed; 0 is at once. */
@@ -223,6 +244,7 @@ export class DeferredLog {
     const set = this.set(kind)
     set.end(slot, outcome, atMs)
     this.#free(entry)
+    if (kind === 'timer') this.onTimerEnded?.(entry.topicId, entry.id)
     chunk.consequences.push({
       synced: () => {
         set.ended(entry.id, outcome)

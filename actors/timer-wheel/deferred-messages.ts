@@ -28,7 +28,7 @@ export interface DeferredMessagesDeps extends ActorSystemDeps {
 export class DeferredMessages {
   readonly #deps: DeferredMessagesDeps
   readonly #seal: Seal
-  readonly #log: DeferredLog
+  readonly log: DeferredLog
   readonly stores: Readonly<Record<DeferredKind, DeferredStore>>
   readonly wheels: Readonly<Record<DeferredKind, TimerWheel>>
   readonly timers: TimerBook
@@ -38,11 +38,11 @@ export class DeferredMessages {
     const { state, log, index, settings, clock, logger, inspect } = deps
     this.#deps = deps
     this.#seal = new Seal(deps.place.secret)
-    this.#log = new DeferredLog({ state, log })
+    this.log = new DeferredLog({ state, log })
     const storeOf = (kind: DeferredKind) =>
       new DeferredStore({ set: state.deferred[kind], index, log, limits: settings.timers })
     this.stores = { timer: storeOf('timer'), transaction: storeOf('transaction') }
-    const shared = { state, log, index, clock, seal: this.#seal, deferred: this.#log }
+    const shared = { state, log, index, clock, seal: this.#seal, deferred: this.log }
     const { horizonMs } = settings.timers
     this.timers = new TimerBook({ ...shared, store: this.stores.timer, horizonMs })
     this.transactions = new TransactionBook({
@@ -88,7 +88,7 @@ export class DeferredMessages {
     this.timers.checkDueMs(dueMs)
     const { topicId } = topic
     const { messageId } = message
-    const admitted = this.#log.schedule(topic, contentOf(message), dueMs)
+    const admitted = this.log.schedule(topic, contentOf(message), dueMs)
     return this.#receipt(admitted, messageId, () => {
       const handle = { topicId, id: admitted.id, dueMs, messageId }
       return { recallHandle: sealDeferred(this.#seal, 'timer', handle) }
@@ -104,7 +104,7 @@ export class DeferredMessages {
       messageId,
     } = message
     if (deliverAtMs > 0) this.timers.checkDueMs(deliverAtMs)
-    const admitted = this.#log.prepare(topic, contentOf(message), {
+    const admitted = this.log.prepare(topic, contentOf(message), {
       checkAtMs: Math.ceil(clock.wallMs() + checkAfterMs),
       deliverAtMs: Math.ceil(deliverAtMs),
     })
@@ -145,7 +145,7 @@ export class DeferredMessages {
     return index.exclusive(async () => {
       const slots = await store.someOf(topicId, DROPPED_AT_ONCE)
       if (slots.length === 0) return
-      await log.whenSynced(this.#log.withdraw(kind, slots, 'dropped'))
+      await log.whenSynced(this.log.withdraw(kind, slots, 'dropped'))
     })
   }
 }

@@ -27,10 +27,8 @@ export const replayReleased = (
 ): void => end(state, position, releases.kind, { ...releases, topicId }, 'released', storeAtMs)
 
 const replayMessage = (state: BrokerState, chunk: number, record: RecordView): void => {
-  const { message, carriedFrom, releases, kind, id, dueMs, checks } = readDeferredMessage(
-    record.type,
-    record.payload,
-  )
+  const deferred = readDeferredMessage(record.type, record.payload)
+  const { message, carriedFrom, releases, scheduleId, kind, id, dueMs, checks } = deferred
   const { topicId, storeAtMs } = message
   const { at, size } = record
   const position = chunk + at
@@ -41,6 +39,8 @@ const replayMessage = (state: BrokerState, chunk: number, record: RecordView): v
   state.storeAtMs = Math.max(state.storeAtMs, storeAtMs)
   note(state, topicId, position)
   if (releases) replayReleased(state, position, releases, message)
+  if (scheduleId !== undefined)
+    state.foldRunPlanned({ topicId, scheduleId, runAtMs: dueMs, timerId: id }, position)
   const set = state.deferred[kind]
   if (position < set.asOf) return
   const entry = { id, topicId, dueMs, chunk, at, size, checks }

@@ -173,6 +173,7 @@ export class TopicRegistry implements Topics {
       droppedAtMs: 0,
       isAutoCreated,
       bounds: Array.from({ length: settings.queues }, () => bounds),
+      schedules: [],
     }
     const fact: RegistryFact = { type: 'topicCreated', topic: initial }
     const admitted = log.admitFact(encodeRegistryFact(fact), 'durable', {

@@ -3,6 +3,7 @@ import type { TopicSettings } from '../../model/addressing/topic.ts'
 import { BrokerError } from '../../model/errors.ts'
 import type { MessageType } from '../../model/message/message.ts'
 import type { TopicDescription, TopicSummary } from '../../model/ports.ts'
+import type { ScheduleState } from '../../model/schedule/schedule-state.ts'
 import { spreadHash } from '../../model/wire/hash.ts'
 import type { Unit } from '../../storage/codec/unit-block.ts'
 import { FactsSpan } from '../system/facts-span.ts'
@@ -49,6 +50,8 @@ export class Topic implements QueueOwner {
   readonly span = new FactsSpan()
   readonly gate: Gate
   readonly queues: ConsumeQueue[] = []
+  /** By id. */
+  readonly schedules = new Map<number, ScheduleState>()
   /** Subscriptions with parked receives: woken when messages become visible. */
   readonly waiting = new Set<Subscriber>()
   /** What was made visible since the start, for the counters. */
@@ -90,6 +93,7 @@ export class Topic implements QueueOwner {
       droppedAtMs: this.droppedAtMs,
       isAutoCreated: this.isAutoCreated,
       bounds,
+      schedules: [...this.schedules.values()],
     }
   }
 
@@ -129,6 +133,8 @@ export class Topic implements QueueOwner {
     this.droppedAtMs = state.droppedAtMs
     this.isAutoCreated = state.isAutoCreated
     this.applySettings(state)
+    this.schedules.clear()
+    for (const schedule of state.schedules) this.schedules.set(schedule.scheduleId, schedule)
     state.bounds.forEach((bounds, queueId) => {
       const queue = this.queues[queueId]
       if (queue === undefined) this.#addQueue(bounds)
@@ -171,6 +177,7 @@ export class Topic implements QueueOwner {
   release(): void {
     for (const queue of this.queues) queue.release()
     this.queues.length = 0
+    this.schedules.clear()
     this.waiting.clear()
   }
 

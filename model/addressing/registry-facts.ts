@@ -1,5 +1,6 @@
 import type { OffsetRuns } from '../delivery/facts.ts'
 import type { GroupSettings } from './group.ts'
+import type { ScheduleState } from '../schedule/schedule-state.ts'
 import type { TopicSettings } from './topic.ts'
 
 /** Where an owner is in its life. `dropped` is a tombstone: kept until its facts have left the log. */
@@ -28,6 +29,7 @@ export interface TopicState extends TopicSettings {
   /** Wall clock; 0 while the topic lives. */
   readonly droppedAtMs: number
   readonly bounds: readonly QueueBounds[]
+  readonly schedules: readonly ScheduleState[]
 }
 
 export interface GroupState extends GroupSettings {
@@ -47,6 +49,9 @@ export type RegistryFact =
       readonly freed: FreedBytes
     }
   | { readonly type: 'topicCarried'; readonly topic: TopicState }
+  /** Created, paused or resumed. */
+  | { readonly type: 'scheduleSet'; readonly topicId: number; readonly schedule: ScheduleState }
+  | { readonly type: 'scheduleEnded'; readonly topicId: number; readonly scheduleId: number }
   | {
       readonly type: 'queueTrimmed'
       readonly topicId: number

@@ -9,11 +9,14 @@ import { groupCommand } from './commands/group.ts'
 import { peekCommand } from './commands/peek.ts'
 import { receiveCommand } from './commands/receive.ts'
 import { restoreCommand } from './commands/restore.ts'
+import { scheduleCommand } from './commands/schedule.ts'
 import { sendCommand } from './commands/send.ts'
 import { startCommand } from './commands/start.ts'
 import { statusCommand } from './commands/status.ts'
 import { tailCommand } from './commands/tail.ts'
+import { timerCommand } from './commands/timer.ts'
 import { topicCommand } from './commands/topic.ts'
+import { transactionCommand } from './commands/transaction.ts'
 import { exitCodes, exitCodesHelp } from './exit-codes.ts'
 import type { World } from './world.ts'
 
@@ -28,6 +31,9 @@ const commands: readonly ((world: World) => Command)[] = [
   ackCommand,
   peekCommand,
   tailCommand,
+  timerCommand,
+  transactionCommand,
+  scheduleCommand,
   auditCommand,
   backupCommand,
   restoreCommand,

@@ -70,6 +70,7 @@ export interface World {
   /** All of standard input. */
   input(): Promise<Buffer>
   inputLines(): AsyncIterable<string>
+  wallMs(): number
   sleep(ms: number): Promise<void>
   exit(code: number): never
   /** Runs once, at the first SIGINT or SIGTERM; a second signal does not wait. */

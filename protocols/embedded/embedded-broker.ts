@@ -19,6 +19,7 @@ import type {
   SendReceipt,
   Topics,
 } from '../../model/ports.ts'
+import type { Schedules } from '../../model/schedule/schedules.ts'
 import type { Span } from '../../model/timer/span.ts'
 import type { Timers } from '../../model/timer/timers.ts'
 import type { TransactionCheck, Transactions } from '../../model/transaction/transactions.ts'
@@ -113,6 +114,11 @@ export class EmbeddedBroker {
   /** Messages that wait for their delivery time: list, recall, reschedule, fire, cancel. */
   get timers(): Timers {
     return this.#parts.broker.timers
+  }
+
+  /** Messages that are sent again and again, by interval or cron: create, pause, resume, delete. */
+  get schedules(): Schedules {
+    return this.#parts.broker.schedules
   }
 
   /** Half messages that wait for the decision of their producer. */

@@ -12,7 +12,10 @@ import { groupRoutes } from './routes/groups.ts'
 import { healthRoutes } from './routes/health.ts'
 import { messageRoutes } from './routes/messages.ts'
 import { metricsRoutes } from './routes/metrics.ts'
+import { scheduleRoutes } from './routes/schedules.ts'
+import { timerRoutes } from './routes/timers.ts'
 import { topicRoutes } from './routes/topics.ts'
+import { transactionRoutes } from './routes/transactions.ts'
 
 export interface AppOptions extends AccessSettings {
   readonly limits: HttpLimits
@@ -26,6 +29,9 @@ const resources: readonly ((admin: AdminPort, closing: AbortSignal) => OpenAPIHo
   topicRoutes,
   groupRoutes,
   messageRoutes,
+  timerRoutes,
+  transactionRoutes,
+  scheduleRoutes,
   auditRoutes,
   backupRoutes,
 ]

@@ -17,6 +17,12 @@ interface Room {
 const rooms: Readonly<Record<string, Room>> = {
   model: { imports: [], packages: [], builtins: [] },
   machines: { imports: ['model'], packages: ['xstate'], builtins: [] },
+  // When the next run of a cron pattern is: a function of pattern and moment, like a chart's.
+  'machines/schedules': {
+    imports: ['model', 'machines'],
+    packages: ['xstate', 'croner'],
+    builtins: [],
+  },
   streams: { imports: ['model'], packages: ['rxjs'], builtins: [] },
   'storage/ports': { imports: ['model'], packages: [], builtins: 'all' },
   'storage/codec': {
@@ -37,7 +43,15 @@ const rooms: Readonly<Record<string, Room>> = {
   },
   'storage/level': { imports: ['model', 'storage/ports'], packages: ['level'], builtins: 'all' },
   actors: {
-    imports: ['model', 'machines', 'streams', 'storage/ports', 'storage/codec', 'storage/log'],
+    imports: [
+      'model',
+      'machines',
+      'machines/schedules',
+      'streams',
+      'storage/ports',
+      'storage/codec',
+      'storage/log',
+    ],
     packages: ['xstate', 'rxjs'],
     builtins: 'all',
   },

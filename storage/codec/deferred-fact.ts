@@ -28,6 +28,8 @@ export interface DeferredMessage {
   readonly carriedFrom: CarriedFrom | undefined
   /** The half message that became a scheduled one. */
   readonly releases: ReleasedDeferred | undefined
+  /** The schedule whose run it is; undefined once it was carried. */
+  readonly scheduleId: number | undefined
   readonly message: MessageFact
 }
 
@@ -59,11 +61,13 @@ export const isDeferredMessage = (type: number): boolean =>
   type === factType.timerScheduled ||
   type === factType.timerCarried ||
   type === factType.transactionScheduled ||
+  type === factType.runPlanned ||
   type === factType.transactionPrepared ||
   type === factType.transactionCarried
 
 export const deferredKindOf = (type: number): DeferredKind | undefined => {
   if (type >= factType.timerScheduled && type <= factType.transactionScheduled) return 'timer'
+  if (type === factType.runPlanned) return 'timer'
   if (type >= factType.transactionPrepared && type <= factType.transactionsNumbered)
     return 'transaction'
   return undefined
@@ -72,6 +76,13 @@ export const deferredKindOf = (type: number): DeferredKind | undefined => {
 // ——— records that hold a message: numbers, then the message
 
 export const scheduledPrefix = (id: number, dueMs: number): readonly number[] => [id, dueMs]
+
+/** A run of a schedule: which one, then the timer. */
+export const runPrefix = (scheduleId: number, id: number, dueMs: number): readonly number[] => [
+  scheduleId,
+  id,
+  dueMs,
+]
 
 /** A commit that schedules: what it ends, then the timer. */
 export const committedPrefix = (
@@ -100,12 +111,14 @@ export const readDeferredMessage = (type: number, payload: Cursor): DeferredMess
   const carriedFrom = isCarried ? { chunk: payload.varint(), size: payload.varint() } : undefined
   const releases =
     type === factType.transactionScheduled ? readReleased('transaction', payload) : undefined
+  const scheduleId = type === factType.runPlanned ? payload.varint() : undefined
   const id = payload.varint()
   const dueMs = payload.varint()
   const checks = type === factType.transactionCarried ? payload.varint() : 0
   const deliverAtMs = kind === 'transaction' ? payload.varint() : 0
   const message = readMessage(factType.messageAppended, payload)
-  return { kind, id, dueMs, checks, deliverAtMs, carriedFrom, releases, message }
+  const when = { id, dueMs, checks, deliverAtMs }
+  return { kind, ...when, carriedFrom, releases, scheduleId, message }
 }
 
 // ——— records of numbers

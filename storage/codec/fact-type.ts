@@ -34,6 +34,9 @@ export const factType = {
   timersRemembered: 54,
   timersNumbered: 55,
   transactionScheduled: 56,
+  scheduleSet: 57,
+  scheduleEnded: 58,
+  runPlanned: 59,
   transactionPrepared: 60,
   transactionsEnded: 61,
   transactionChecked: 62,
@@ -46,8 +49,8 @@ export const FACT_VERSION = 1
 
 /** Types whose encoding has grown: all versions up to this one are read. */
 const newestVersions: Readonly<Record<number, number>> = {
-  [factType.topicCreated]: 2,
-  [factType.topicCarried]: 2,
+  [factType.topicCreated]: 3,
+  [factType.topicCarried]: 3,
   [factType.groupCreated]: 2,
   [factType.groupUpdated]: 2,
   [factType.leased]: 2,

@@ -11,6 +11,7 @@ import type { RetryPolicy } from '../../model/delivery/retry-policy.ts'
 import type { Cursor } from '../../model/wire/varint.ts'
 import { factType } from './fact-type.ts'
 import { encodeFields, type Field, readText } from './fields.ts'
+import { readSchedule, scheduleFields } from './schedule-fields.ts'
 
 const statuses = ['serving', 'ending', 'dropped'] as const satisfies readonly OwnerStatus[]
 
@@ -43,6 +44,8 @@ export const topicFields = (topic: TopicState): Field[] => [
     bounds.ended?.length ?? 0,
     ...(bounds.ended ?? []),
   ]),
+  topic.schedules.length,
+  ...topic.schedules.flatMap(scheduleFields),
 ]
 
 export const readTopic = (payload: Cursor, version: number): TopicState => ({
@@ -54,6 +57,8 @@ export const readTopic = (payload: Cursor, version: number): TopicState => ({
   droppedAtMs: payload.varint(),
   isAutoCreated: payload.varint() === 1,
   bounds: Array.from({ length: payload.varint() }, () => readBounds(payload, version)),
+  schedules:
+    version < 3 ? [] : Array.from({ length: payload.varint() }, () => readSchedule(payload)),
 })
 
 const readBounds = (payload: Cursor, version: number): QueueBounds => {
@@ -127,6 +132,10 @@ const fieldsOf = (fact: RegistryFact): Field[] => {
       return [fact.topicId]
     case 'topicDropped':
       return [fact.topicId, fact.atMs, fact.freed.length, ...fact.freed]
+    case 'scheduleSet':
+      return [fact.topicId, ...scheduleFields(fact.schedule)]
+    case 'scheduleEnded':
+      return [fact.topicId, fact.scheduleId]
     case 'queueTrimmed':
       return [
         fact.topicId,
@@ -176,6 +185,16 @@ const readers: Readonly<Record<number, (payload: Cursor, version: number) => Reg
     topicId: payload.varint(),
     atMs: payload.varint(),
     freed: readNumbers(payload),
+  }),
+  [factType.scheduleSet]: (payload) => ({
+    type: 'scheduleSet',
+    topicId: payload.varint(),
+    schedule: readSchedule(payload),
+  }),
+  [factType.scheduleEnded]: (payload) => ({
+    type: 'scheduleEnded',
+    topicId: payload.varint(),
+    scheduleId: payload.varint(),
   }),
   [factType.queueTrimmed]: (payload) => ({
     type: 'queueTrimmed',

@@ -41,6 +41,14 @@ export const count = (text: string): number => {
   return value
 }
 
+/** A moment of the wall clock in ms. */
+export const moment = (text: string): number => {
+  const ms = /^\d+$/.test(text) ? Number(text) : Date.parse(text)
+  if (!Number.isSafeInteger(ms))
+    throw new InvalidArgumentError('Give a time such as 2026-12-24T18:00:00Z.')
+  return ms
+}
+
 /** For an option that may be repeated. */
 export const collect = (text: string, before: readonly string[] = []): readonly string[] => [
   ...before,

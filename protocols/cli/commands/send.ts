@@ -1,8 +1,9 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import type { SendReceipt } from '../../../model/ports.ts'
 import { type Admin, adminAction } from '../admin/action.ts'
 import { path } from '../admin/client.ts'
-import { collect } from '../admin/units.ts'
+import { property } from '../admin/properties.ts'
+import { collect, count, duration, moment } from '../admin/units.ts'
 import type { World } from '../world.ts'
 
 interface SendFlags {
@@ -11,16 +12,10 @@ interface SendFlags {
   readonly property?: Readonly<Record<string, string>>
   readonly messageGroup?: string
   readonly messageId?: string
+  readonly delay?: number
+  readonly deliverAt?: number
+  readonly delayLevel?: number
   readonly lines?: boolean
-}
-
-const property = (
-  text: string,
-  before: Readonly<Record<string, string>> = {},
-): Readonly<Record<string, string>> => {
-  const at = text.indexOf('=')
-  if (at < 1) throw new InvalidArgumentError('Give NAME=VALUE.')
-  return { ...before, [text.slice(0, at)]: text.slice(at + 1) }
 }
 
 /** `glasspost send` */
@@ -36,6 +31,9 @@ export const sendCommand = (world: World): Command =>
       .option('--property <name=value>', 'repeat for more', property)
       .option('--message-group <group>', 'makes it a FIFO message of this group')
       .option('--message-id <id>', 'made when missing')
+      .option('--delay <time>', 'deliver it so much later: 90s, 2h', duration)
+      .option('--deliver-at <time>', 'deliver it then: 2026-12-24T18:00:00Z', moment)
+      .option('--delay-level <n>', 'RocketMQ’s delay levels: 1 for 1 s to 18 for 2 h', count)
       .option('--lines', 'send every line of standard input as a message of its own')
       .addHelpText(
         'after',
@@ -49,8 +47,10 @@ export const sendCommand = (world: World): Command =>
       [topic = '', body],
       { lines, key: keys, property: properties, ...flags }: SendFlags,
     ) => {
-      const { tag, messageGroup, messageId } = flags
-      const draft = { tag, keys, properties, messageGroup, messageId }
+      const { tag, messageGroup, messageId, delay: delayMs, deliverAt: deliverAtMs } = flags
+      const { delayLevel } = flags
+      const when = { deliverAtMs, delayMs, delayLevel }
+      const draft = { tag, keys, properties, messageGroup, messageId, ...when }
       if (lines) {
         for await (const line of admin.world.inputLines())
           if (line !== '') await sendOne(admin, topic, { ...draft, body: line })
@@ -64,6 +64,13 @@ export const sendCommand = (world: World): Command =>
 
 const sendOne = async ({ client, show }: Admin, topic: string, draft: object): Promise<void> => {
   const receipt = await client.post<SendReceipt>(path`/v1/topics/${topic}/messages`, draft)
-  const { messageId, queueId, queueOffset } = receipt
-  show(receipt, () => [`${topic}/${queueId}@${queueOffset}  ${messageId}`])
+  const { messageId, queueId, queueOffset, recallHandle } = receipt
+  show(receipt, () =>
+    recallHandle === undefined
+      ? [`${topic}/${queueId}@${queueOffset}  ${messageId}`]
+      : [
+          `${topic} later  ${messageId}`,
+          `take it back with: timer recall ${topic} ${recallHandle}`,
+        ],
+  )
 }

@@ -19,6 +19,9 @@ const Draft = z
     properties: z.record(z.string(), z.string()).optional(),
     messageGroup: z.string().optional().openapi({ description: 'Makes it a FIFO message.' }),
     messageId: z.string().optional().openapi({ description: 'Assigned when missing.' }),
+    deliverAtMs: z.number().optional().openapi({ description: 'Not before this, wall clock.' }),
+    delayMs: z.number().optional().openapi({ description: 'So long from now.' }),
+    delayLevel: z.number().optional().openapi({ description: '1 for 1 s to 18 for 2 h.' }),
   })
   .refine(
     ({ body, bodyBase64 }) => (body === undefined) !== (bodyBase64 === undefined),
@@ -27,7 +30,15 @@ const Draft = z
   .openapi('MessageDraft')
 
 const Receipt = z
-  .object({ messageId: z.string(), queueId: z.number(), queueOffset: z.number() })
+  .object({
+    messageId: z.string(),
+    queueId: z.number(),
+    queueOffset: z.number(),
+    recallHandle: z
+      .string()
+      .optional()
+      .openapi({ description: 'Of a message that waits: queue and offset are 0.' }),
+  })
   .openapi('SendReceipt')
 
 const ReceiveRequest = z

@@ -108,6 +108,83 @@ Routes('groups: created, listed, described with their lag, changed, deleted', as
   assert.is((await call('GET /v1/groups/slow')).status, 404)
 })
 
+Routes('timers: listed, shown, moved, fired, cancelled and recalled', async ({ admin }) => {
+  const { call } = admin
+  await call('POST /v1/topics', { name: 'later', type: 'DELAY', queues: 1 })
+  const handles: string[] = []
+  for (const delayMs of [3_600_000, 7_200_000, 10_800_000, 14_400_000]) {
+    const sent = await call('POST /v1/topics/later/messages', { body: 'x', delayMs, keys: ['k'] })
+    handles.push(String(sent.json()['recallHandle']))
+  }
+  const list = async (query: string) =>
+    (await call(`GET /v1/timers?${query}`)).json() as unknown as {
+      timers: { timerId: string; dueAtMs: number; topic: string }[]
+      count: number
+      next?: string
+    }
+  const { timers, count, next } = await list('topic=later&limit=3')
+  assert.equal([timers.length, count, typeof next], [3, 4, 'string'])
+  assert.is((await list(`topic=later&after=${next}`)).timers.length, 1)
+  const [first, second, third] = timers
+  const dueAtMs = (first?.dueAtMs ?? 0) + 1
+  const moved = await call(`PATCH /v1/timers/${first?.timerId}`, { dueAtMs })
+  assert.is(moved.json()['dueAtMs'], dueAtMs)
+  assert.equal((await call(`GET /v1/timers/${first?.timerId}`)).json(), moved.json())
+  assert.is((await call(`POST /v1/timers/${second?.timerId}/fire`)).status, 204)
+  assert.is((await call('GET /v1/topics/later')).json()['messages'], 1)
+  assert.is((await call(`DELETE /v1/timers/${third?.timerId}`)).status, 204)
+  assert.is((await call(`DELETE /v1/timers/${third?.timerId}`)).status, 404)
+  assert.is((await call(`GET /v1/timers/${third?.timerId}`)).status, 404)
+  const recalls = handles.map((recallHandle) =>
+    call('POST /v1/topics/later/recall', { recallHandle }),
+  )
+  assert.equal(
+    (await Promise.all(recalls)).map((answer) => answer.json()['outcome']),
+    ['recalled', 'delivered', 'recalled', 'recalled'],
+  )
+  await call('POST /v1/topics/later/messages', { body: 'x', delayMs: 60_000, keys: ['other'] })
+  assert.is((await call('POST /v1/timers/cancel', {})).status, 400)
+  const cancelled = await call('POST /v1/timers/cancel', { topic: 'later', key: 'other' })
+  assert.equal(cancelled.json(), { cancelled: 1 })
+})
+
+Routes('transactions: listed, and resolved by hand', async ({ admin }) => {
+  const { call, server } = admin
+  await call('POST /v1/topics', { name: 'halves', type: 'TRANSACTION', queues: 1 })
+  await server.broker.transaction('halves', { body: 'x', messageId: 'm1' })
+  const listed = (await call('GET /v1/transactions?topic=halves')).json() as unknown as {
+    transactions: { transactionId: string; state: string }[]
+    count: number
+  }
+  const [half] = listed.transactions
+  assert.equal([listed.count, half?.state], [1, 'pending'])
+  const resolution = { topic: 'halves', messageId: 'm1', resolution: 'commit' }
+  const end = (transactionId = '') =>
+    call('POST /v1/transactions/end', { ...resolution, transactionId })
+  assert.is((await end(half?.transactionId)).status, 204)
+  assert.is((await end('nobody’s')).status, 404)
+  assert.is((await call('GET /v1/topics/halves')).json()['messages'], 1)
+})
+
+Routes('schedules: created, listed, paused, resumed and deleted', async ({ admin: { call } }) => {
+  await call('POST /v1/topics', { name: 'reports', type: 'DELAY', queues: 1 })
+  const asked = {
+    ...{ name: 'nightly', topic: 'reports', cron: '0 2 * * *', timeZone: 'Europe/Berlin' },
+    message: { body: 'go', tag: 't' },
+  }
+  const made = await call('POST /v1/schedules', asked)
+  assert.is(made.status, 201)
+  assert.equal(made.json()['rule'], { cron: '0 2 * * *', timeZone: 'Europe/Berlin' })
+  assert.equal((await call('GET /v1/schedules/nightly')).json(), made.json())
+  assert.match((await call('GET /v1/schedules?topic=reports')).text, '"nightly"')
+  assert.is((await call('POST /v1/schedules/nightly/pause')).json()['state'], 'paused')
+  assert.is((await call('POST /v1/schedules/nightly/resume')).json()['state'], 'active')
+  assert.is((await call('DELETE /v1/schedules/nightly')).status, 204)
+  assert.is((await call('GET /v1/schedules/nightly')).status, 404)
+  const wrong = await call('POST /v1/schedules', { ...asked, cron: '99 * * * *' })
+  assert.equal([wrong.status, wrong.json()['code']], [400, 'SCHEDULE_ILLEGAL'])
+})
+
 Routes('health, metrics and audit', async ({ admin: { call } }) => {
   assert.equal((await call('GET /livez')).json(), { live: true })
   const ready = await call('GET /readyz')

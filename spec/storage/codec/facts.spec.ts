@@ -16,6 +16,7 @@ import {
   pushOffset,
 } from '../../../model/delivery/facts.ts'
 import { messageTypes } from '../../../model/message/message.ts'
+import type { ScheduleState } from '../../../model/schedule/schedule-state.ts'
 import { Cursor, putVarint, varintSize } from '../../../model/wire/varint.ts'
 import {
   encodeDeliveryFact,
@@ -121,6 +122,27 @@ const settings = {
   retention: fc.record({ ageMs: number, bytes: number }),
 }
 const status = fc.constantFrom('serving' as const, 'ending' as const, 'dropped' as const)
+const text = fc.string({ unit: 'grapheme' })
+const schedule: fc.Arbitrary<ScheduleState> = fc.record({
+  scheduleId: offset,
+  name: text,
+  rule: fc.oneof(
+    fc.record({ everyMs: number, fromMs: number }),
+    fc.record({ cron: text, timeZone: text }),
+  ),
+  missed: fc.constantFrom('once' as const, 'skip' as const),
+  paused: fc.boolean(),
+  createdAtMs: number,
+  plannedAtMs: number,
+  timerId: number,
+  message: fc.record({
+    tag: text,
+    keys: fc.array(text, { maxLength: 3 }),
+    messageGroup: text,
+    properties: fc.uint8Array(),
+    body: fc.uint8Array(),
+  }),
+})
 const topic: fc.Arbitrary<TopicState> = fc.record({
   ...settings,
   topicId: id,
@@ -140,6 +162,7 @@ const topic: fc.Arbitrary<TopicState> = fc.record({
       { requiredKeys: ['offsetMin', 'offsetMax', 'isOrdered'] },
     ),
   ),
+  schedules: fc.array(schedule, { maxLength: 2 }),
 })
 const groupSettings = {
   attemptsMax: fc.nat(1000),
@@ -169,6 +192,8 @@ const registryFact: fc.Arbitrary<RegistryFact> = fc.oneof(
   fc.record({ type: typed('topicCarried'), topic }),
   fc.record({ type: typed('topicUpdated'), topicId: id, settings: fc.record(settings) }),
   fc.record({ type: typed('topicEnded'), topicId: id }),
+  fc.record({ type: typed('scheduleSet'), topicId: id, schedule }),
+  fc.record({ type: typed('scheduleEnded'), topicId: id, scheduleId: offset }),
   fc.record({ type: typed('topicDropped'), topicId: id, atMs: number, freed: numbers }),
   fc.record({
     type: typed('queueTrimmed'),

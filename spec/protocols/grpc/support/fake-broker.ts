@@ -19,6 +19,7 @@ import type {
   Topics,
 } from '../../../../model/ports.ts'
 import type { Messages } from '../../../../model/message/trace.ts'
+import type { Schedules } from '../../../../model/schedule/schedules.ts'
 import type { Timers } from '../../../../model/timer/timers.ts'
 import type {
   TransactionChecker,
@@ -156,6 +157,15 @@ export class FakeBroker implements Broker {
     cancelAll: notFaked,
     reschedule: notFaked,
     fire: notFaked,
+  }
+
+  readonly schedules: Schedules = {
+    create: notFaked,
+    list: () => [],
+    describe: notFaked,
+    pause: notFaked,
+    resume: notFaked,
+    delete: notFaked,
   }
 
   readonly transactions: Transactions = {
