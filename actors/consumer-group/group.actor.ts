@@ -11,7 +11,10 @@ import type { Group } from './group.ts'
 
 export const groupAddress = (groupId: number): string => `group:${groupId}`
 
-/** Gives `groupMachine` its hands; made once for all groups. */
+/**
+ * Gives `groupMachine` its hands; made once for all groups. A tombstone may be forgotten while a
+ * step waits for the index: then there is nothing left to do but to sweep.
+ */
 export const groupLogic = ({ state, log, index }: OwnerDeps) => {
   const groupOf = ({ groupId }: GroupRef): Group => state.groups.get(groupId) as Group
   return groupMachine.provide({
@@ -24,15 +27,16 @@ export const groupLogic = ({ state, log, index }: OwnerDeps) => {
     },
     actors: {
       answerRequests: fromPromise(async ({ input }: { input: GroupRef }) => {
-        const group = groupOf(input)
+        const group = state.groups.get(input.groupId)
+        if (group === undefined) return
         for (const { parked } of group.subscriptions.values()) parked.wakeAll()
         await group.gate.whenEmpty()
         await log.flush()
       }),
       dropLeases: fromPromise(({ input }: { input: GroupRef }) =>
         index.exclusive(async () => {
-          const { status, groupId } = groupOf(input)
-          if (status === 'dropped') return
+          const { groupId } = input
+          if ((state.groups.get(groupId)?.status ?? 'dropped') === 'dropped') return
           const fact = { type: 'groupDropped', groupId } as const
           const admitted = log.admitFact(encodeRegistryFact(fact), 'freeing', {
             synced: () => state.foldRegistry(fact, admitted.chunk.offset + admitted.at),

@@ -40,7 +40,8 @@ export const topicLogic = ({ state, log, index, clock, dropDeferred }: TopicLogi
     },
     actors: {
       answerRequests: fromPromise(async ({ input }: { input: TopicRef }) => {
-        const topic = topicOf(input)
+        const topic = state.topics.get(input.topicId)
+        if (topic === undefined) return
         for (const group of state.groups.values())
           group.subscriptions.get(topic.topicId)?.parked.wakeAll()
         await topic.gate.whenEmpty()
@@ -64,7 +65,7 @@ export const topicLogic = ({ state, log, index, clock, dropDeferred }: TopicLogi
       // Under the checkpoint's lock: a state written between admission and sync would say that
       // the fact is in it.
       dropQueues: fromPromise(({ input }: { input: TopicRef }) =>
-        index.exclusive(() => dropQueues(topicOf(input), { state, log, clock })),
+        index.exclusive(() => dropQueues(state.topics.get(input.topicId), { state, log, clock })),
       ),
       sweepIndex: fromPromise(({ input: { topicId } }: { input: TopicRef }) =>
         index.exclusive(() => index.clear(topicQueuesRange(topicId))),
@@ -74,10 +75,11 @@ export const topicLogic = ({ state, log, index, clock, dropDeferred }: TopicLogi
 }
 
 const dropQueues = async (
-  topic: Topic,
+  topic: Topic | undefined,
   { state, log, clock }: Pick<OwnerDeps, 'state' | 'log' | 'clock'>,
 ): Promise<void> => {
-  if (topic.status === 'dropped') return
+  // Also when its tombstone was forgotten, while a later step waited for the index.
+  if (topic === undefined || topic.status === 'dropped') return
   const freed: number[] = []
   for (const queue of topic.queues)
     freed.push(...(await freedBelow(state.space, queue, queue.offsetMax)).freed)

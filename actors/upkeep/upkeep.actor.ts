@@ -95,7 +95,7 @@ export class Upkeep {
   committed(): void {
     const { log, checkpointBytes } = this.#deps
     const ahead = log.syncedOffset - Math.max(this.checkpointedTo, this.#pressedAt)
-    if (ahead < checkpointBytes) return
+    if (ahead < checkpointBytes || this.#actor.getSnapshot().status !== 'active') return
     this.#pressedAt = log.syncedOffset
     this.#actor.send({ type: 'upkeep.press' })
   }

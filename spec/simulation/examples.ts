@@ -29,6 +29,17 @@ export const examples: Readonly<Record<string, readonly Command[]>> = {
     { type: 'endTopic', topic: 1 },
     { type: 'advance', ms: 10_000 },
   ],
+  'an ending goes on when its tombstone is forgotten before the index is swept': [
+    { type: 'send', topic: 0, count: 5, bytes: 200, messageGroup: '', isAwaited: false },
+    { type: 'abortedReceive', topic: 0, group: 0 },
+    { type: 'endTopic', topic: 0 },
+    { type: 'failWrites', database: 'index', error: 'ENOSPC', leaves: 'torn', count: 1 },
+    { type: 'endGroup', group: 0 },
+    { type: 'send', topic: 1, count: 23, bytes: 30, messageGroup: '', isAwaited: false },
+    { type: 'endTopic', topic: 1 },
+    { type: 'createShortTopic', topic: 0, by: 'age' },
+    { type: 'ackTwice', pick: 0 },
+  ],
   'an ending that waits for the index is told when the broker closes': [
     { type: 'failWrites', database: 'index', error: 'EIO', leaves: 'torn', count: 1 },
     { type: 'endTopic', topic: 0 },
