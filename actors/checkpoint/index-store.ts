@@ -1,7 +1,7 @@
 import { BrokerError } from '../../model/errors.ts'
 import { queueBlockKey } from '../../storage/codec/index-key.ts'
 import type { Clock } from '../../model/ports.ts'
-import type { Database, Entry, Operation, Range } from '../../storage/ports/database.ts'
+import type { Database, Entry, Operation, Range, Snapshot } from '../../storage/ports/database.ts'
 import type { Place } from '../../storage/ports/place.ts'
 import { isDiskFull } from '../system/disk-full.ts'
 
@@ -58,6 +58,10 @@ export class IndexStore {
 
   keys(range?: Range): AsyncIterable<Uint8Array> {
     return this.#opened.keys(range)
+  }
+
+  snapshot(): Snapshot {
+    return this.#opened.snapshot()
   }
 
   write(operations: readonly Operation[]): Promise<void> {

@@ -3,53 +3,17 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { backup } from '../../actors/backup/backup.ts'
 import { CoreBroker } from '../../actors/broker/broker.ts'
-import { tagFilter } from '../../model/delivery/filter.ts'
 import { isBrokerError } from '../../model/errors.ts'
-import { encodeDraft } from '../../model/message/encode.ts'
 import { CrashablePlace } from '../../storage/crashable/crashable-place.ts'
 import { offsetIn, openChunk, sealChunk } from '../../storage/codec/chunk.ts'
 import { readBackup } from '../../storage/log/backup-stream.ts'
 import { restoreLog } from '../../storage/log/restore-log.ts'
 import { holds } from '../support/property.ts'
 import { seededRandom } from '../support/random.ts'
-import { Lives, tinySettings } from './lives.ts'
+import { tinySettings } from './lives.ts'
+import { aStep, Scene } from './scene.ts'
 import { differences, snapshotOf } from './snapshot.ts'
 
-type Step =
-  | { readonly type: 'send'; readonly topic: number; readonly count: number }
-  | { readonly type: 'receive'; readonly topic: number; readonly acks: number }
-  | { readonly type: 'end'; readonly topic: number }
-  | { readonly type: 'advance'; readonly ms: number }
-
-const topic = fc.nat({ max: 2 })
-const aStep: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      type: fc.constant('send' as const),
-      topic,
-      count: fc.integer({ min: 1, max: 20 }),
-    }),
-  },
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      type: fc.constant('receive' as const),
-      topic,
-      acks: fc.nat({ max: 8 }),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant('end' as const), topic }) },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      type: fc.constant('advance' as const),
-      ms: fc.constantFrom(100, 2_500, 70_000),
-    }),
-  },
-)
-
-const retention = { bytes: 3_000 }
 const parts = async (source: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> => {
   const all: Uint8Array[] = []
   for await (const part of source) all.push(part)
@@ -58,40 +22,6 @@ const parts = async (source: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> =
 
 async function* streamOf(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
   yield* pieces
-}
-
-/** A broker in simulated time, and what may happen to it. */
-class Scene {
-  readonly lives: Lives
-  #sent = 0
-
-  constructor(seed: number) {
-    this.lives = new Lives(seed, tinySettings, () => {})
-  }
-
-  until<T>(work: Promise<T>): Promise<T> {
-    return this.lives.clock.until(work)
-  }
-
-  async run(broker: CoreBroker, step: Step): Promise<void> {
-    const { topics } = broker
-    if (step.type === 'advance') return this.lives.clock.advance(step.ms)
-    const name = `topic-${step.topic}`
-    if (step.type === 'end') {
-      if (topics.find(name)) await this.until(topics.end(name))
-      return
-    }
-    await this.until(topics.create(name, { queues: 2, retention }))
-    if (step.type === 'send') {
-      const context = { messageId: `m${this.#sent++}`, bornAtMs: 1, bornHost: 'h' }
-      const draft = encodeDraft({ body: 'x'.repeat(100) }, context)
-      for (let count = 0; count < step.count; count++) await this.until(broker.append(name, draft))
-      return
-    }
-    const request = { topic: name, group: 'group', filter: tagFilter('*'), batchMax: 8, waitMs: 0 }
-    const { deliveries } = await this.until(broker.receive({ ...request, invisibleMs: 30_000 }))
-    for (const { handle } of deliveries.slice(0, step.acks)) await this.until(broker.ack(handle))
-  }
 }
 
 /** Leases that have ended since are no longer told from those that had then. */

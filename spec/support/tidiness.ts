@@ -35,6 +35,11 @@ const rooms: Readonly<Record<string, Room>> = {
     packages: [],
     builtins: 'all',
   },
+  'storage/verify': {
+    imports: ['model', 'storage/ports', 'storage/codec', 'storage/log'],
+    packages: [],
+    builtins: [],
+  },
   'storage/memory': { imports: ['model', 'storage/ports'], packages: [], builtins: 'all' },
   'storage/crashable': {
     imports: ['model', 'storage/ports', 'storage/memory'],
@@ -51,6 +56,7 @@ const rooms: Readonly<Record<string, Room>> = {
       'storage/ports',
       'storage/codec',
       'storage/log',
+      'storage/verify',
     ],
     packages: ['xstate', 'rxjs'],
     builtins: 'all',

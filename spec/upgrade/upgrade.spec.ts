@@ -40,9 +40,25 @@ const assertContent = async ({ content }: KeptDataDir, dataDir: string, clock: H
   const { handles: _, ...expected } = content
   await using opened = await openBroker(dataDir, clock)
   const found = await contentOf(opened.broker, clock)
-  for (const part of ['topics', 'groups', 'messages', 'paid', 'unacked'] as const)
+  for (const part of ['topics', 'messages', 'paid', 'unacked'] as const)
     assert.equal(found[part], expected[part], part)
+  assert.equal(alike(found.groups, expected.groups), expected.groups, 'groups')
 }
+
+interface Rows {
+  readonly progress: readonly { readonly topic: string; readonly queueId: number }[]
+}
+
+/** Without the queues of which a later version tells and the writer did not: nothing was read. */
+const alike = (found: readonly unknown[], expected: readonly unknown[]): unknown[] =>
+  (found as Rows[]).map((group, index) => ({
+    ...group,
+    progress: group.progress.filter(({ topic, queueId }) =>
+      (expected[index] as Rows | undefined)?.progress.some(
+        (row) => row.topic === topic && row.queueId === queueId,
+      ),
+    ),
+  }))
 
 const Upgrade = suite('upgrade')
 

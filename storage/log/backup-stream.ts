@@ -10,6 +10,7 @@ import {
 } from '../codec/chunk.ts'
 import { ByteReader } from './byte-reader.ts'
 import { type ChunkReader, checkChain } from './chunk-log.ts'
+import { firstOutside } from './gaps.ts'
 
 /** A header names gaps; more of them than this no log has. */
 const LINE_BYTES_MAX = 16 << 20
@@ -51,13 +52,10 @@ const lineOf = (value: BackupHeader | BackupEnd): Buffer =>
   Buffer.from(`${JSON.stringify(value)}\n`)
 
 const checkHole = ({ gaps }: BackupHeader, { from, to }: { from: number; to: number }): void => {
-  for (let index = 0; index < gaps.length; index += 2)
-    if ((gaps[index] as number) <= from && to <= (gaps[index + 1] as number)) return
-  throw new BrokerError('CORRUPT', {
-    store: 'CommitLog',
-    position: from,
-    reason: `chunks up to ${to} are missing`,
-  })
+  const position = firstOutside(gaps, from)
+  if (position >= to) return
+  const reason = `chunks up to ${to} are missing`
+  throw new BrokerError('CORRUPT', { store: 'CommitLog', position, reason })
 }
 
 /**

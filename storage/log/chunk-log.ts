@@ -92,6 +92,12 @@ export class ChunkReader {
   }
 }
 
+export interface LogSnapshot {
+  readonly source: Readable
+  readonly chunks: ChunkReader
+  close(): Promise<void>
+}
+
 /** The log of a running broker, and the only one that writes it. Owns the database. */
 export class ChunkLog extends ChunkReader {
   readonly #database: Database
@@ -122,9 +128,9 @@ export class ChunkLog extends ChunkReader {
   }
 
   /** Its chunks as they are now, whatever is written or trimmed while they are read. */
-  snapshot(): { readonly chunks: ChunkReader; close(): Promise<void> } {
-    const snapshot = this.#database.snapshot()
-    return { chunks: new ChunkReader(snapshot), close: () => snapshot.close() }
+  snapshot(): LogSnapshot {
+    const source = this.#database.snapshot()
+    return { source, chunks: new ChunkReader(source), close: () => source.close() }
   }
 
   close(): Promise<void> {
