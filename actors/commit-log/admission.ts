@@ -79,6 +79,13 @@ export class Admission {
     return this.#open ?? this.#waiting.at(-1) ?? this.#inFlight.at(-1)
   }
 
+  /** Everything admitted and neither synced nor handed over, oldest first. */
+  *unsynced(): Generator<PendingChunk> {
+    yield* this.#inFlight
+    yield* this.#waiting
+    if (this.#open) yield this.#open
+  }
+
   start(tail: LogTail, epoch: number): void {
     this.#epoch = epoch
     this.#nextOffset = tail.offset

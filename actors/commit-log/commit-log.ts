@@ -17,6 +17,7 @@ import { BoundedCache } from '../system/bounded-cache.ts'
 import { isDiskFull } from '../system/disk-full.ts'
 import { Admission, type Share } from './admission.ts'
 import type { Consequence, PendingChunk } from './pending-chunk.ts'
+import { FlushRecord } from './flush-record.ts'
 import { Resettlement } from './resettlement.ts'
 import type { CommitLogSettings } from './settings.ts'
 
@@ -70,13 +71,12 @@ export class CommitLog {
   readonly broken$ = new Subject<unknown>()
   /** Buffered facts of `[from, …)` were admitted anew, now up to `to`. */
   onResettled: ((moved: { from: number; to: number }) => void) | undefined
-  /** When the oldest unsynced fact was admitted, monotonic; undefined while all is synced. */
-  unsyncedSinceMs: number | undefined
   /** Since when it refuses, monotonic; undefined while it does not. */
   refusingSinceMs: number | undefined
   /** How long it refused before, in all. */
   refusedMs = 0
   readonly refusals = new Refusals()
+  readonly flushes = new FlushRecord()
 
   constructor(deps: CommitLogDeps) {
     this.#deps = deps
@@ -101,6 +101,25 @@ export class CommitLog {
 
   get unsyncedBytesMax(): number {
     return this.#deps.settings.bytesMax
+  }
+
+  /** Facts that nobody waits for and that are not on disk yet: leases, extensions, acks. */
+  get buffered(): { readonly facts: number; readonly bytes: number } {
+    let facts = 0
+    let bytes = 0
+    for (const { bufferedCount, bufferedBytes } of this.#unsynced()) {
+      facts += bufferedCount
+      bytes += bufferedBytes
+    }
+    return { facts, bytes }
+  }
+
+  /** When the oldest unsynced fact was admitted, monotonic; undefined while all is synced. */
+  get unsyncedSinceMs(): number | undefined {
+    let oldest: number | undefined
+    for (const { sinceMs } of this.#unsynced())
+      if (sinceMs !== undefined && (oldest === undefined || sinceMs < oldest)) oldest = sinceMs
+    return oldest
   }
 
   get position(): number {
@@ -203,6 +222,8 @@ export class CommitLog {
   admitBuffered(record: Buffer): Admitted {
     if (this.#mode === 'closed') throw new BrokerError('BROKER_CLOSED', {})
     const admitted = this.#admitRecord(record, 'buffered')
+    admitted.chunk.bufferedCount++
+    admitted.chunk.bufferedBytes += record.length
     if (this.#admission.outstandingBytes >= this.#deps.settings.chunkBytes) this.#signal()
     else this.#signalLater()
     return admitted
@@ -295,7 +316,6 @@ export class CommitLog {
       lastChecksum: last.sealed.checksum,
       epoch: this.#admission.epoch,
     }
-    this.unsyncedSinceMs = this.#admission.hasWork ? this.#deps.clock.monotonicMs() : undefined
     for (const chunk of batch) {
       this.#cacheChunk(chunk)
       chunk.becomeVisible()
@@ -398,8 +418,14 @@ export class CommitLog {
       throw this.refusals.counted(
         new BrokerError('THROTTLED', { reason: 'the disk does not keep up' }),
       )
-    this.unsyncedSinceMs ??= this.#deps.clock.monotonicMs()
-    return this.#admission.reserve(size, share)
+    const admitted = this.#admission.reserve(size, share)
+    admitted.chunk.sinceMs ??= this.#deps.clock.monotonicMs()
+    return admitted
+  }
+
+  *#unsynced(): Generator<PendingChunk> {
+    yield* this.#resettlement.unsettled()
+    yield* this.#admission.unsynced()
   }
 
   #admitRecord(record: Buffer, share: Share): Admitted {
@@ -418,8 +444,13 @@ export class CommitLog {
     })
     const chunks = batch.flatMap(({ sealed }) => sealed ?? [])
     const log = this.chunks
+    const begunMs = clock.monotonicMs()
     try {
       await Promise.race([log.write(chunks), timeout])
+      this.flushes.synced(clock.monotonicMs() - begunMs)
+    } catch (error) {
+      this.flushes.failures++
+      throw error
     } finally {
       cancelTimeout()
     }

@@ -29,6 +29,11 @@ export class PendingChunk {
   readonly #region: Buffer
   used = CHUNK_HEADER_BYTES
   count = 0
+  /** Of these, facts that nobody waits for, and their bytes. */
+  bufferedCount = 0
+  bufferedBytes = 0
+  /** When its oldest fact was admitted, monotonic. */
+  sinceMs: number | undefined
   waiters: Waiter[] = []
   readonly consequences: Consequence[] = []
   readonly targets: CommitTarget[] = []

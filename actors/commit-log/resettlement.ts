@@ -52,6 +52,12 @@ export class Resettlement {
     })
   }
 
+  /** What is not settled yet, oldest first. */
+  *unsettled(): Generator<PendingChunk> {
+    yield* this.#inFlight
+    yield* this.#waiting
+  }
+
   /** Which chunks under way did reach the log. They do so as a prefix: a batch is atomic. */
   async compare(log: ChunkLog): Promise<Outcome> {
     const present: PendingChunk[] = []
@@ -102,6 +108,9 @@ export class Resettlement {
 
   #copy(from: PendingChunk, record: RecordView): void {
     const { chunk, at } = this.#admission.reserve(record.size, 'recovering')
+    chunk.sinceMs ??= from.sinceMs
+    chunk.bufferedCount++
+    chunk.bufferedBytes += record.size
     from.bytes.copy(chunk.region, at, record.at, record.at + record.size)
   }
 }

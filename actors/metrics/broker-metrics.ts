@@ -1,6 +1,8 @@
 import type { MetricSample, MetricSource } from '../../model/ports.ts'
 import { VERSION } from '../../model/version.ts'
 import type { CoreBroker } from '../broker/broker.ts'
+import type { CommitLog } from '../commit-log/commit-log.ts'
+import { flushBuckets } from '../commit-log/flush-record.ts'
 import type { Topic } from '../topic/topic.ts'
 import { brokerFamilies } from './families.ts'
 import { samplesOfGroup, samplesOfTopic } from './owner-samples.ts'
@@ -25,6 +27,7 @@ export class BrokerMetrics implements MetricSource {
   *samples(): Generator<MetricSample> {
     const { state, leases } = this.#broker
     yield* this.#ofLog()
+    yield* samplesOfFlushes(this.#broker.log)
     yield* this.#ofBuffers()
     yield* this.#ofDisk()
     for (const topic of state.topicsByName.values())
@@ -100,6 +103,24 @@ export class BrokerMetrics implements MetricSource {
     yield { name: 'glasspost_disk_free_bytes', labels: NONE, value: freeBytes }
     yield { name: 'glasspost_disk_size_bytes', labels: NONE, value: totalBytes }
   }
+}
+
+function* samplesOfFlushes({ buffered, flushes }: CommitLog): Generator<MetricSample> {
+  const name = 'glasspost_flush_seconds'
+  const { count, counts, failures, lastMs, sumMs } = flushes
+  yield { name: 'glasspost_buffered_facts', labels: NONE, value: buffered.facts }
+  yield { name: 'glasspost_buffered_bytes', labels: NONE, value: buffered.bytes }
+  yield { name: 'glasspost_flush_last_seconds', labels: NONE, value: lastMs / 1_000 }
+  yield { name: 'glasspost_flush_failures_total', labels: NONE, value: failures }
+  let value = 0
+  for (let bucket = 0; bucket < flushBuckets.length; bucket++) {
+    value += counts[bucket] ?? 0
+    const le = String((flushBuckets[bucket] ?? 0) / 1_000)
+    yield { name, part: '_bucket', labels: { le }, value }
+  }
+  yield { name, part: '_bucket', labels: { le: '+Inf' }, value: count }
+  yield { name, part: '_sum', labels: NONE, value: sumMs / 1_000 }
+  yield { name, part: '_count', labels: NONE, value: count }
 }
 
 const sumOf = (values: Iterable<number>): number => {
