@@ -24,6 +24,8 @@ interface Progress {
   /** A reset made it new again: what was before may have left a dead letter. */
   wasReset: boolean
   isRenewed: boolean
+  /** It was when the process died: its session may still be lost. */
+  wasRenewed: boolean
   newest: ReceiptHandle | undefined
   acked: 'no' | 'yes' | 'maybe'
   dead: 'no' | 'yes' | 'maybe'
@@ -34,6 +36,7 @@ interface Progress {
     untilWallMs: number
     isAcked: boolean
     isRefused: boolean
+    isRenewed: boolean
   }
 }
 
@@ -108,6 +111,7 @@ export class Consumed {
       progress.untilMs = delivery.handle.invisibleUntilMs + seen.skewMs
       progress.promisedMs = progress.untilMs
       progress.isRenewed = seen.isRenewed
+      progress.wasRenewed = false
       progress.newest = delivery.handle
       progress.attemptId = seen.attemptId
       progress.isRefused = false
@@ -204,6 +208,7 @@ export class Consumed {
     progress.promisedMs = untilMs
     progress.newest = handle
     progress.isRenewed = false
+    progress.wasRenewed = false
   }
 
   /** Somebody asks for a deadline of its own. */
@@ -247,9 +252,10 @@ export class Consumed {
   clientLost(nowMs: number): void {
     this.#hasLostClients = true
     for (const progress of this.#progress.values()) {
-      if (!progress.isRenewed) continue
+      if (!progress.isRenewed && !progress.wasRenewed) continue
       progress.untilMs = Math.min(progress.untilMs, nowMs)
       progress.isRenewed = false
+      progress.wasRenewed = false
     }
   }
 
@@ -262,6 +268,7 @@ export class Consumed {
         untilWallMs: progress.untilWallMs,
         isAcked: progress.acked === 'yes',
         isRefused: progress.isRefused,
+        isRenewed: progress.isRenewed,
       }
   }
 
@@ -280,6 +287,7 @@ export class Consumed {
       progress.isRefused ||= kept.isRefused
       progress.untilMs = Math.min(progress.untilMs, kept.untilMs)
       progress.untilWallMs = Math.min(progress.untilWallMs, kept.untilWallMs)
+      progress.wasRenewed ||= progress.isRenewed || kept.isRenewed
       progress.isRenewed = false
       if (progress.acked === 'yes' && !kept.isAcked) progress.acked = 'maybe'
     }
@@ -444,10 +452,18 @@ export class Consumed {
       isRefused: false,
       wasReset: false,
       isRenewed: false,
+      wasRenewed: false,
       newest: undefined,
       acked: 'no',
       dead: 'no',
-      kept: { attempt: 0, untilMs: 0, untilWallMs: 0, isAcked: false, isRefused: false },
+      kept: {
+        attempt: 0,
+        untilMs: 0,
+        untilWallMs: 0,
+        isAcked: false,
+        isRefused: false,
+        isRenewed: false,
+      },
     }
     this.#progress.set(key, progress)
     return progress
@@ -475,12 +491,20 @@ const makeNew = (progress: Progress): void => {
   progress.untilWallMs = 0
   progress.promisedMs = 0
   progress.isRenewed = false
+  progress.wasRenewed = false
   progress.newest = undefined
   progress.attemptId = ''
   progress.wasReset = true
   progress.acked = 'no'
   progress.dead = 'no'
-  progress.kept = { attempt: 0, untilMs: 0, untilWallMs: 0, isAcked: false, isRefused: false }
+  progress.kept = {
+    attempt: 0,
+    untilMs: 0,
+    untilWallMs: 0,
+    isAcked: false,
+    isRefused: false,
+    isRenewed: false,
+  }
 }
 
 const keyOf = (groupId: number, topicId: number, place: string): string =>
