@@ -48,7 +48,7 @@ const scrape = async (): Promise<string> => {
   const [message] = await broker.receive({ topic: 'orders', group: 'billing' })
   await message?.extend(0)
   await broker.receive({ topic: 'orders', group: 'billing' })
-  return broker.metrics()
+  return await broker.metrics()
 }
 
 Grafana('every metric that it queries is in a real scrape', async () => {

@@ -42,7 +42,8 @@ export const createApp = (admin: AdminPort, options: AppOptions): OpenAPIHono =>
   const app = createRouter()
   app.onError((thrown, c) => {
     const error = brokerErrorOf(thrown)
-    if (error.kind === 'defect') {
+    // Whoever left in the middle of a request hears nothing of it.
+    if (error.kind === 'defect' && !c.req.raw.signal.aborted) {
       const reason = thrown.stack ?? String(thrown)
       logger.error({ path: c.req.path, reason }, 'an HTTP request failed unexpectedly')
     }
@@ -51,6 +52,11 @@ export const createApp = (admin: AdminPort, options: AppOptions): OpenAPIHono =>
   app.notFound(({ req: { method, path } }) =>
     refusalOf(new BrokerError('ROUTE_NOT_FOUND', { method, path })),
   )
+  app.use(async (c, next) => {
+    await next()
+    // Or the connection would stay, and the closing wait for it.
+    if (options.closing.aborted) c.res.headers.set('connection', 'close')
+  })
   app.use(requestsInFlight(limits), access(options), bodySize(limits))
   app.route('/', healthRoutes(admin, bearerCheck(options)))
   app.route('/', metricsRoutes(admin))

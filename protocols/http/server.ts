@@ -27,6 +27,9 @@ export interface HttpDoor {
   close(options: { readonly drainMs: number }): Promise<void>
 }
 
+/** How often connections are held against their limits of time. */
+const CHECK_MS = 5_000
+
 const loopback = new BlockList()
 loopback.addSubnet('127.0.0.0', 8)
 loopback.addAddress('::1', 'ipv6')
@@ -51,6 +54,7 @@ export const openHttpDoor = async (
       requestTimeout: limits.requestMs,
       headersTimeout: limits.headersMs,
       keepAliveTimeout: limits.idleMs,
+      connectionsCheckingInterval: Math.min(CHECK_MS, limits.headersMs),
       maxHeaderSize: limits.headerBytesMax,
       noDelay: true,
     },
