@@ -249,6 +249,11 @@ export interface Broker {
   receive(request: ReceiveRequest): Promise<ReceiveResult>
   /** Ends the delivery for good. Repeating it is harmless; `RECEIPT_HANDLE_EXPIRED` when late. */
   ack(handle: ReceiptHandle): Promise<void>
+  /**
+   * As `ack` for each, kept as one fact per queue. Never rejects: in each handle's place stands
+   * why it was refused, or nothing.
+   */
+  ackAll(handles: readonly ReceiptHandle[]): Promise<readonly unknown[]>
   /** Moves the deadline to now + `invisibleMs` (0 to 12 h) and returns the handle that counts now. */
   extend(handle: ReceiptHandle, invisibleMs: number): Promise<ReceiptHandle>
   /** Copies the message to `%DLQ%<group>` and ends the delivery, as one fact. */

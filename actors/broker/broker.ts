@@ -323,6 +323,27 @@ export class CoreBroker implements Broker {
     if (cell) await this.#receiver.ack(cell, handle)
   }
 
+  async ackAll(handles: readonly ReceiptHandle[]): Promise<readonly unknown[]> {
+    const refusals: unknown[] = Array.from(handles, () => undefined)
+    const places = new Map<DeliveriesCell, number[]>()
+    for (const [place, handle] of handles.entries())
+      try {
+        const cell = this.#cellOf(handle)
+        const known = cell && places.get(cell)
+        if (known) known.push(place)
+        else if (cell) places.set(cell, [place])
+      } catch (error) {
+        refusals[place] = error
+      }
+    const ofCells = Array.from(places, async ([cell, own]) => {
+      const ofCell = own.map((place) => handles[place] as ReceiptHandle)
+      const refused = await this.#receiver.ackAll(cell, ofCell)
+      for (const [index, place] of own.entries()) refusals[place] = refused[index]
+    })
+    await Promise.all(ofCells)
+    return refusals
+  }
+
   async extend(handle: ReceiptHandle, invisibleMs: number): Promise<ReceiptHandle> {
     checkInvisibleMs(invisibleMs, 0)
     const cell = this.#cellOf(handle)

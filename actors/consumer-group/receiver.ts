@@ -11,6 +11,7 @@ import {
   type ReceivePlan,
 } from '../../machines/consumer-group/receive.decider.ts'
 import type { DeliveryCause } from '../../model/delivery/causes.ts'
+import { pushOffset } from '../../model/delivery/facts.ts'
 import { deliveryLimits } from '../../model/delivery/limits.ts'
 import type { ReceiptHandle } from '../../model/delivery/receipt-handle.ts'
 import { BrokerError } from '../../model/errors.ts'
@@ -90,6 +91,47 @@ export class Receiver {
       this.#wakeFreed(cell, wasFull)
     }
     await leases.flushed()
+  }
+
+  /** As so many acks, up to 32 of them one fact. Gives what was refused, each in its place. */
+  async ackAll(cell: DeliveriesCell, handles: readonly ReceiptHandle[]): Promise<unknown[]> {
+    const refused: unknown[] = []
+    for (let start = 0; start < handles.length; start += deliveryLimits.batchMax) {
+      const batch = handles.slice(start, start + deliveryLimits.batchMax)
+      try {
+        await this.#deps.leases.room(cell)
+        refused.push(...this.#ackBatch(cell, batch))
+      } catch (error) {
+        refused.push(...batch.map(() => error))
+      }
+    }
+    const failure = await this.#deps.leases.flushed().then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    return refused.map((refusal) => refusal ?? failure)
+  }
+
+  #ackBatch(cell: DeliveriesCell, handles: readonly ReceiptHandle[]): unknown[] {
+    const { leases, limits } = this.#deps
+    const done = new Set<number>()
+    const refused = handles.map((handle) => {
+      if (done.has(handle.queueOffset)) return undefined
+      try {
+        this.#restore(cell, handle)
+        if (decideAck(cell.deliveries, handle, leases.now())) done.add(handle.queueOffset)
+        return undefined
+      } catch (error) {
+        return error
+      }
+    })
+    if (done.size === 0) return refused
+    const runs: number[] = []
+    for (const offset of [...done].sort((a, b) => a - b)) pushOffset(runs, offset)
+    const wasFull = cell.deliveries.unacked >= limits.unackedMax
+    leases.admit(cell, { type: 'acked', runs })
+    this.#wakeFreed(cell, wasFull)
+    return refused
   }
 
   async extend(

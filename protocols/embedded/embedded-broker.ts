@@ -190,6 +190,14 @@ export class EmbeddedBroker {
     return this.#parts.broker.ack(handleOf(message))
   }
 
+  /**
+   * Ends several deliveries in one call, which costs less than one by one. Never rejects: in the
+   * place of each stands why it was refused, or nothing.
+   */
+  ackAll(messages: readonly (ReceivedMessage | ReceiptHandle)[]): Promise<readonly unknown[]> {
+    return this.#parts.broker.ackAll(messages.map(handleOf))
+  }
+
   /** Moves the deadline to now + `invisibleMs`; 0 makes the message visible at once. */
   async extend(message: ReceivedMessage | ReceiptHandle, invisibleMs: number): Promise<void> {
     const handle = await this.#parts.broker.extend(handleOf(message), invisibleMs)

@@ -1,4 +1,5 @@
 import { checkGroupName, checkTopicName } from '../../../model/addressing/names.ts'
+import type { ReceiptHandle } from '../../../model/delivery/receipt-handle.ts'
 import type { CallContext } from '../context.ts'
 import { aggregateOf, OK, statusOf } from '../status.ts'
 import { nameOf, type Status } from '../wire/common.ts'
@@ -9,13 +10,25 @@ import type {
   AckResult,
 } from '../wire/deliveries.ts'
 
-const ackOne = async ({ door }: CallContext, handle: string): Promise<Status> => {
-  try {
-    await door.broker.ack(door.broker.openHandle(handle))
-    return OK
-  } catch (error) {
-    return statusOf(error, door.logger, 'AckMessage')
-  }
+/** All that are genuine in one call to the broker; what is not has its own status. */
+const ackEntries = async (
+  { door }: CallContext,
+  entries: readonly AckEntry[],
+): Promise<Status[]> => {
+  const { broker, logger } = door
+  const statuses: Status[] = entries.map(() => OK)
+  const opened: { handle: ReceiptHandle; place: number }[] = []
+  for (const [place, { receiptHandle }] of entries.entries())
+    try {
+      opened.push({ handle: broker.openHandle(receiptHandle), place })
+    } catch (error) {
+      statuses[place] = statusOf(error, logger, 'AckMessage')
+    }
+  const refusals = await broker.ackAll(opened.map(({ handle }) => handle))
+  for (const [index, { place }] of opened.entries())
+    if (refusals[index] !== undefined)
+      statuses[place] = statusOf(refusals[index], logger, 'AckMessage')
+  return statuses
 }
 
 const resultOf = ({ messageId, receiptHandle }: AckEntry, status: Status): AckResult => ({
@@ -34,9 +47,7 @@ export const ackMessage = async (
 ): Promise<AckMessageResponse> => {
   checkTopicName(nameOf(request.topic))
   checkGroupName(nameOf(request.group))
-  const statuses = await Promise.all(
-    request.entries.map(({ receiptHandle }) => ackOne(context, receiptHandle)),
-  )
+  const statuses = await ackEntries(context, request.entries)
   return {
     status: aggregateOf(statuses),
     entries: request.entries.map((entry, index) => resultOf(entry, statuses[index] ?? OK)),

@@ -240,6 +240,12 @@ export class FakeBroker implements Broker {
     lease.cancelWake?.()
   }
 
+  ackAll(handles: readonly ReceiptHandle[]): Promise<readonly unknown[]> {
+    const refusalOf = (handle: ReceiptHandle): Promise<unknown> =>
+      this.ack(handle).catch((error: unknown) => error)
+    return Promise.all(handles.map(refusalOf))
+  }
+
   async extend(handle: ReceiptHandle, invisibleMs: number): Promise<ReceiptHandle> {
     const lease = this.#lease(handle)
     this.extended.push(invisibleMs)
