@@ -140,7 +140,7 @@ export class CoreBroker implements Broker {
       clock,
       settings: settings.messageIndex,
     })
-    this.messages = new StoredMessages({ state, log, messageIndex: this.messageIndex })
+    this.messages = new StoredMessages({ state, log, messageIndex: this.messageIndex, clock })
     const { messages } = this
     this.deadLetters = new DeadLetterQueues({ state, log, index, clock, logger, messages })
     this.#deadLetters = new DeadLetters({

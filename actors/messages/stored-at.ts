@@ -1,6 +1,6 @@
 import type { StoredMessage } from '../../model/message/message.ts'
 import { isMessage } from '../../storage/codec/fact-type.ts'
-import { readMessage, storedMessageOf } from '../../storage/codec/message-fact.ts'
+import { type MessageFact, readMessage, storedMessageOf } from '../../storage/codec/message-fact.ts'
 import { recordAt } from '../../storage/codec/record.ts'
 import type { BrokerState } from '../broker/broker-state.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
@@ -15,16 +15,23 @@ export const storedAt = async (
   { state, log }: StoredAtDeps,
   physicalOffset: number,
 ): Promise<StoredMessage | undefined> => {
+  const found = await messageFactAt(log, physicalOffset)
+  const topic = found && state.topics.get(found.fact.topicId)
+  return topic && storedMessageOf(found.fact, { topic: topic.name, physicalOffset })
+}
+
+/** The record itself, with the chunk that holds it. */
+export const messageFactAt = async (
+  log: CommitLog,
+  physicalOffset: number,
+): Promise<{ readonly fact: MessageFact; readonly chunk: number } | undefined> => {
   const offset = await log.chunks.chunkOf(physicalOffset)
   const chunk = offset === undefined ? undefined : await log.load(offset)
   if (offset === undefined || chunk === undefined) return undefined
   const at = physicalOffset - offset
   if (at >= chunk.length) return undefined
   const { type, payload } = recordAt(chunk, offset, at)
-  if (!isMessage(type)) return undefined
-  const fact = readMessage(type, payload)
-  const topic = state.topics.get(fact.topicId)
-  return topic && storedMessageOf(fact, { topic: topic.name, physicalOffset })
+  return isMessage(type) ? { fact: readMessage(type, payload), chunk: offset } : undefined
 }
 
 /** True while its topic lives and its queue still keeps it. */

@@ -7,26 +7,34 @@ import type {
   MessageTrace,
   MessageView,
 } from '../../model/message/trace.ts'
+import type { Clock } from '../../model/ports.ts'
+import { storedMessageOf } from '../../storage/codec/message-fact.ts'
 import { idHash, keyHash } from '../../storage/codec/message-names.ts'
 import type { BrokerState } from '../broker/broker-state.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import type { ConsumeQueue } from '../topic/consume-queue.ts'
 import type { Topic } from '../topic/topic.ts'
 import { Answer, LIMIT_DEFAULT, LIMIT_MAX } from './answer.ts'
+import { LifeReader, type Traced } from './life-reader.ts'
 import { loadMessage } from './load-message.ts'
 import type { MessageIndex, NameQuery } from './message-index.ts'
 import { firstStoredSince } from './queue-search.ts'
-import { isShown, storedAt } from './stored-at.ts'
+import { isShown, messageFactAt, storedAt } from './stored-at.ts'
 
 export interface StoredMessagesDeps {
   readonly state: BrokerState
   readonly log: CommitLog
   readonly messageIndex: MessageIndex
+  readonly clock: Clock
 }
 
 /** A search waits for so much of the log to be read, which takes seconds at most. */
 const CATCH_UP_MAX_BYTES = 256 << 20
 const SEARCHES_MAX = 8
+/** Log that one question reads at most, unless it says how much. */
+const WHY_BYTES = 256 << 20
+/** Messages of one id whose lives are told. */
+const TRACES_MAX = 16
 
 /** Finds stored messages for people. Leases nothing, moves nothing, decides nothing. */
 export class StoredMessages implements Messages {
@@ -80,16 +88,60 @@ export class StoredMessages implements Messages {
     })
   }
 
-  why(): Promise<readonly MessageTrace[]> {
-    return Promise.reject(new BrokerError('NOT_BUILT', { what: 'the trace of a message' }))
+  async why(
+    messageId: string,
+    topicName?: string,
+    { bytesMax = WHY_BYTES }: { readonly bytesMax?: number } = {},
+  ): Promise<readonly MessageTrace[]> {
+    const topic = topicName === undefined ? undefined : this.#topic(topicName)
+    // The newest leases and acknowledgements are on their way to the log.
+    await this.#deps.log.flush()
+    const traced = await this.#traced(messageId, topic)
+    if (traced.length === 0) throw new BrokerError('MESSAGE_NOT_FOUND', { messageId })
+    return new LifeReader(this.#deps, traced).read(bytesMax)
   }
 
-  /** What the index names, read and compared. Begins anew when the log moved under it. */
-  async #search(
+  /** Also what is trimmed, as long as its record lies in the log. */
+  #traced(messageId: string, topic: Topic | undefined): Promise<readonly Traced[]> {
+    const { state, log, messageIndex } = this.#deps
+    return this.#unmoved(async () => {
+      const found = new Map<string, Traced>()
+      for await (const position of messageIndex.positionsOf({ hash: idHash(messageId) })) {
+        const record = await messageFactAt(log, position)
+        const owner = record && state.topics.get(record.fact.topicId)
+        if (owner?.status !== 'serving' || !owner.isVisible || (topic ?? owner) !== owner) continue
+        const { fact, chunk } = record as NonNullable<typeof record>
+        if (decodeSystem(fact.system).messageId !== messageId) continue
+        const address = `${fact.topicId}/${fact.queueId}/${fact.queueOffset}`
+        if (!found.has(address) && found.size === TRACES_MAX) continue
+        const from = Math.min(chunk, fact.carriedFrom?.chunk ?? chunk)
+        const message = storedMessageOf(fact, { topic: owner.name, physicalOffset: position })
+        found.set(address, { message, from: Math.min(from, found.get(address)?.from ?? from) })
+      }
+      return [...found.values()]
+    })
+  }
+
+  /** What the index names, read and compared. */
+  #search(
     query: NameQuery,
     isWanted: (message: StoredMessage) => boolean,
     limit = LIMIT_DEFAULT,
   ): Promise<readonly MessageView[]> {
+    const { state, messageIndex } = this.#deps
+    return this.#unmoved(async () => {
+      const answer = new Answer(limit)
+      for await (const position of messageIndex.positionsOf(query)) {
+        const message = await storedAt(this.#deps, position)
+        if (message && isShown(state, message) && isWanted(message)) answer.add(message)
+        if (answer.isFull) break
+      }
+      return answer.oldestFirst
+    })
+  }
+
+  /** Looks when the index has caught up, and again when messages moved meanwhile. */
+  async #unmoved<Result>(look: () => Promise<Result>): Promise<Result> {
     const { state, log, messageIndex } = this.#deps
     for (let round = 0; round < SEARCHES_MAX; round++) {
       if (!(await messageIndex.catchUp(CATCH_UP_MAX_BYTES)))
@@ -98,13 +150,8 @@ export class StoredMessages implements Messages {
           of: log.syncedOffset,
         })
       const { gaps } = state.space
-      const answer = new Answer(limit)
-      for await (const position of messageIndex.positionsOf(query)) {
-        const message = await storedAt(this.#deps, position)
-        if (message && isShown(state, message) && isWanted(message)) answer.add(message)
-        if (answer.isFull) break
-      }
-      if (state.space.gaps === gaps) return answer.oldestFirst
+      const result = await look()
+      if (state.space.gaps === gaps) return result
     }
     throw new BrokerError('THROTTLED', { reason: 'the log is being reclaimed' })
   }

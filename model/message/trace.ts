@@ -10,7 +10,7 @@ export interface MessageView extends SystemFields {
   readonly body: Uint8Array
 }
 
-/** One thing that happened to a message. Times are the broker's, of the fact in the log. */
+/** One thing that happened to a message. */
 export interface TraceStep {
   readonly what:
     | 'stored'
@@ -23,10 +23,14 @@ export interface TraceStep {
     | 'acked'
     | 'filteredOut'
     | 'deadLettered'
+    | 'redriven'
+    | 'purged'
     | 'reset'
     | 'trimmed'
-  /** Wall clock, as near as the log can say. */
+  /** Wall clock; not before this. */
   readonly atMs: number
+  /** Where the log does not tell the time itself: not after this either. */
+  readonly notAfterMs?: number
   readonly group?: string
   readonly attempt?: number
   readonly invisibleUntilMs?: number
@@ -41,6 +45,8 @@ export interface MessageTrace {
   readonly steps: readonly TraceStep[]
   /** History before this time was reclaimed, wall clock; undefined when all of it is there. */
   readonly reclaimedBeforeMs?: number
+  /** Bytes of log behind the last step that were not read; undefined when all were. */
+  readonly unreadBytes?: number
 }
 
 export interface MessageQuery {
@@ -65,6 +71,14 @@ export interface Messages {
     readonly fromOffset: number
     readonly limit?: number
   }): Promise<readonly MessageView[]>
-  /** Throws `MESSAGE_NOT_FOUND`. */
-  why(messageId: string, topic?: string): Promise<readonly MessageTrace[]>
+  /**
+   * Reads the log from the message on: what happened to it, as far as the log still tells. Finds
+   * trimmed messages, too, while their bytes are there. Reads at most `bytesMax` of log, 256 MiB
+   * unless told. Throws `MESSAGE_NOT_FOUND`.
+   */
+  why(
+    messageId: string,
+    topic?: string,
+    options?: { readonly bytesMax?: number },
+  ): Promise<readonly MessageTrace[]>
 }
