@@ -12,6 +12,10 @@ const world: World = {
   environment: process.env,
   // Only who starts a broker waits until all of it is loaded.
   startServer: async (options) => (await import('./index.ts')).startServer(options),
+  examine: async (asked) => (await import('./index.ts')).examine(asked),
+  verify: async function* (dataDir) {
+    yield* (await import('./index.ts')).verifyDataDir(dataDir)
+  },
   saveBackup: async (...to) => (await import('./index.ts')).saveBackup(...to),
   restoreBackup: async (options) => (await import('./index.ts')).restoreBackup(options),
   createLogger,

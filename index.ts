@@ -3,12 +3,14 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { InspectionEvent, Observer } from 'xstate'
 import { audit } from './actors/audit/audit.ts'
+import { verifyBroker } from './actors/audit/verify-broker.ts'
 import { backup } from './actors/backup/backup.ts'
 import { CoreBroker } from './actors/broker/broker.ts'
 import { brokerSettingsOf, type SomeBrokerSettings } from './actors/broker/settings.ts'
 import { BrokerMetrics } from './actors/metrics/broker-metrics.ts'
 import type { AdminPort } from './model/admin.ts'
 import type { BackupHeader, OnProgress, WrittenBackup } from './model/backup.ts'
+import type { Examination, VerifyStep } from './model/doctor.ts'
 import { BrokerError } from './model/errors.ts'
 import type { Clock, Logger, Random } from './model/ports.ts'
 import { VERSION } from './model/version.ts'
@@ -18,10 +20,14 @@ import { EmbeddedBroker } from './protocols/embedded/embedded-broker.ts'
 import type { GrpcDoorSettings } from './protocols/grpc/context.ts'
 import { openGrpcDoor } from './protocols/grpc/server.ts'
 import { openHttpDoor } from './protocols/http/server.ts'
+import { brokerTuning } from './protocols/settings/broker-tuning.ts'
+import type { Settings } from './protocols/settings/schema.ts'
 import { PrometheusMetrics } from './protocols/metrics/prometheus.ts'
 import { ManualClock, momentMs } from './protocols/system/manual-clock.ts'
 import { processMetrics } from './protocols/system/process-metrics.ts'
 import { FileWatch } from './protocols/system/file-watch.ts'
+import { checkClockSteps } from './protocols/system/clock-check.ts'
+import { checkPort } from './protocols/system/port-check.ts'
 import { clockOf } from './protocols/system/system-clock.ts'
 import { findBackup, readParts, writeBackup } from './storage/level/backup-file.ts'
 import {
@@ -30,12 +36,14 @@ import {
   readCertificate,
 } from './protocols/tls/certificate.ts'
 import { ownNames, selfSignedCertificate } from './protocols/tls/self-signed.ts'
+import { examineDataDir } from './storage/level/examine.ts'
 import { LevelPlace } from './storage/level/level-place.ts'
 import { createDataDir } from './storage/level/new-data-dir.ts'
 import { readBackup } from './storage/log/backup-stream.ts'
 import { restoreLog } from './storage/log/restore-log.ts'
 import { MemoryPlace } from './storage/memory/memory-place.ts'
 import type { Place } from './storage/ports/place.ts'
+import { verify } from './storage/verify/verify.ts'
 
 export type { BackupHeader, CopyProgress, OnProgress, WrittenBackup } from './model/backup.ts'
 export type { GroupOptions, GroupSettings } from './model/addressing/group.ts'
@@ -204,6 +212,7 @@ const openBroker = async (options: BrokerOptions & { readonly brokerName?: strin
       audit: () => embedded.audit(),
       metrics: () => metrics.scrape(),
       backup: () => backup(broker, { writtenBy }),
+      verify: () => verifyBroker(broker),
     }
     return { embedded, admin }
   } catch (error) {
@@ -349,6 +358,38 @@ export const startServer = async (options: ServerOptions): Promise<GlasspostServ
     await close({ drainMs: 0 })
     throw error
   }
+}
+
+/** Reads everything in a data directory that no broker is using, and compares it with itself. */
+export async function* verifyDataDir(dataDir: string): AsyncGenerator<VerifyStep> {
+  const place = await LevelPlace.open({ dataDir, random: systemRandom })
+  try {
+    const log = await place.openDatabase('commit-log')
+    const index = await place.openDatabase('index')
+    yield* verify({ log, index })
+  } finally {
+    await place.close()
+  }
+}
+
+export interface ExamineOptions {
+  readonly dataDir: string
+  readonly settings: Settings
+}
+
+/** What a doctor can say from outside: about the directory, and about what a start would need. */
+export const examine = async ({ dataDir, settings }: ExamineOptions): Promise<Examination> => {
+  const { disk } = brokerSettingsOf(brokerTuning(settings))
+  const found = await examineDataDir({ dataDir, disk, nowMs: systemClock.wallMs() })
+  const { isInUse } = found
+  const { grpc, http } = settings
+  const checks = [
+    ...found.checks,
+    await checkClockSteps(systemClock),
+    await checkPort({ what: 'gRPC', host: grpc.host, port: grpc.port, isInUse }),
+    await checkPort({ what: 'HTTP', host: http.host, port: http.port, isInUse }),
+  ]
+  return { ...found, checks }
 }
 
 /** Writes a backup that arrives as a stream, every chunk checked, into a new or empty directory. */

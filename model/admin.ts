@@ -1,3 +1,4 @@
+import type { VerifyStep } from './doctor.ts'
 import type { MessageDraft } from './message/encode.ts'
 import type { AuditReport, Broker, SendReceipt } from './ports.ts'
 
@@ -31,4 +32,6 @@ export interface AdminPort {
   readonly metrics: () => AsyncIterable<string>
   /** Everything acknowledged so far, as a stream (docs/formats/backup.md). To be read or left. */
   readonly backup: () => AsyncGenerator<Uint8Array>
+  /** Reads everything stored and compares it with itself. To be read or left. */
+  readonly verify: () => AsyncGenerator<VerifyStep>
 }

@@ -7,6 +7,14 @@ export interface Check {
   readonly remedy?: string
 }
 
+export interface Examination {
+  readonly checks: readonly Check[]
+  /** A running broker holds the directory: only it can read the data. */
+  readonly isInUse: boolean
+  /** There is data of a known format, in nobody's use. */
+  readonly isReadable: boolean
+}
+
 /** Something stored that is not as it was written. */
 export interface Fault {
   readonly store: 'CommitLog' | 'index'

@@ -4,6 +4,7 @@ import { ackCommand } from './commands/ack.ts'
 import { auditCommand } from './commands/audit.ts'
 import { backupCommand } from './commands/backup.ts'
 import { configCommand } from './commands/config.ts'
+import { doctorCommand } from './commands/doctor.ts'
 import { explainCommand } from './commands/explain.ts'
 import { groupCommand } from './commands/group.ts'
 import { peekCommand } from './commands/peek.ts'
@@ -35,6 +36,7 @@ const commands: readonly ((world: World) => Command)[] = [
   transactionCommand,
   scheduleCommand,
   auditCommand,
+  doctorCommand,
   backupCommand,
   restoreCommand,
   configCommand,

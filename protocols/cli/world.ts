@@ -1,5 +1,7 @@
 import type { BackupHeader, OnProgress, WrittenBackup } from '../../model/backup.ts'
+import type { Examination, VerifyStep } from '../../model/doctor.ts'
 import type { Logger } from '../../model/ports.ts'
+import type { Settings } from '../settings/schema.ts'
 import type { BrokerTuning } from '../settings/broker-tuning.ts'
 
 /** A running broker, as `glasspost start` needs it. */
@@ -62,6 +64,13 @@ export interface World {
     readonly dataDir: string
     readonly onProgress: OnProgress
   }) => Promise<BackupHeader>
+  /** Looks at a data directory and what a broker with these settings needs. */
+  readonly examine: (asked: {
+    readonly dataDir: string
+    readonly settings: Settings
+  }) => Promise<Examination>
+  /** Reads everything in a data directory that no broker is using. */
+  readonly verify: (dataDir: string) => AsyncIterable<VerifyStep>
   readonly createLogger: (level: string) => Logger
   /** One line on stdout. */
   print(line: string): void

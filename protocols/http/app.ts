@@ -16,6 +16,7 @@ import { scheduleRoutes } from './routes/schedules.ts'
 import { timerRoutes } from './routes/timers.ts'
 import { topicRoutes } from './routes/topics.ts'
 import { transactionRoutes } from './routes/transactions.ts'
+import { verifyRoutes } from './routes/verify.ts'
 
 export interface AppOptions extends AccessSettings {
   readonly limits: HttpLimits
@@ -34,6 +35,7 @@ const resources: readonly ((admin: AdminPort, closing: AbortSignal) => OpenAPIHo
   scheduleRoutes,
   auditRoutes,
   backupRoutes,
+  verifyRoutes,
 ]
 
 /** The HTTP admin API as a function from request to answer, without a socket. */

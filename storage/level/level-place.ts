@@ -12,8 +12,8 @@ import { LevelDatabase } from './level-database.ts'
 import { attempt, causeWithCode } from './level-errors.ts'
 
 const MIB = 1024 * 1024
-const LOCK_DIRECTORY = 'lock'
-const BALLAST_FILE = 'ballast'
+export const LOCK_DIRECTORY = 'lock'
+export const BALLAST_FILE = 'ballast'
 
 export interface LevelPlaceOptions {
   readonly dataDir: string

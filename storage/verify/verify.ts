@@ -1,9 +1,10 @@
 import type { Fault, VerifyStep } from '../../model/doctor.ts'
+import { isBrokerError } from '../../model/errors.ts'
 import { chunkOffsetOf } from '../codec/chunk.ts'
 import type { Readable } from '../ports/database.ts'
-import { IndexUnits } from './index-units.ts'
+import { indexFault, IndexUnits } from './index-units.ts'
 import { indexedTopics, verifyIndex } from './verify-index.ts'
-import { LogWalk } from './verify-log.ts'
+import { LogWalk, logFault } from './verify-log.ts'
 
 /** More faults than this are counted, and no longer told one by one. */
 const FAULTS_TOLD_MAX = 1_000
@@ -38,16 +39,27 @@ export async function* verify({ log, index }: Verified): AsyncGenerator<VerifySt
   }
   const of = await endOf(log)
   let shown = 0
-  for await (const found of walk.run())
-    if (typeof found !== 'number') yield* told(found)
-    else if (found - shown >= PROGRESS_BYTES) {
-      shown = found
-      yield { type: 'progress', done: found, of }
-    }
+  try {
+    for await (const found of walk.run())
+      if (typeof found !== 'number') yield* told(found)
+      else if (found - shown >= PROGRESS_BYTES) {
+        shown = found
+        yield { type: 'progress', done: found, of }
+      }
+  } catch (error) {
+    // LevelDB itself cannot read on.
+    if (!isBrokerError(error, 'CORRUPT')) throw error
+    yield* told(logFault(walk.visited.end, error.message))
+  }
   let indexEntries = 0
-  for await (const found of verifyIndex(index, walk.visited, units))
-    if (found) yield* told(found)
-    else indexEntries++
+  try {
+    for await (const found of verifyIndex(index, walk.visited, units))
+      if (found) yield* told(found)
+      else indexEntries++
+  } catch (error) {
+    if (!isBrokerError(error, 'CORRUPT')) throw error
+    yield* told(indexFault(`behind ${indexEntries} entries`, error.message))
+  }
   for (const fault of units.rest()) yield* told(fault)
   const { offsets, bytes, messages } = walk.visited
   yield { type: 'progress', done: of, of }

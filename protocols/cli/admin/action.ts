@@ -14,7 +14,7 @@ export interface Admin {
   readonly show: (answer: unknown, forPeople: () => readonly string[]) => void
 }
 
-interface AdminFlags {
+export interface AdminFlags {
   readonly url?: string
   readonly token?: string
   readonly json?: boolean
@@ -43,7 +43,7 @@ export const adminAction = (
     }
   })
 
-const adminOf = (world: World, { url, token, json: isJson = false }: AdminFlags): Admin => {
+export const adminOf = (world: World, { url, token, json: isJson = false }: AdminFlags): Admin => {
   const { environment } = world
   const client = createAdminClient({
     url: baseOf(url ?? environment['GLASSPOST_URL'] ?? URL_DEFAULT),

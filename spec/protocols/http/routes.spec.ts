@@ -207,6 +207,12 @@ Routes('a backup is a stream', async ({ admin: { call } }) => {
   assert.equal([backup.status, backup.text.length > 100], [200, true])
 })
 
+Routes('a verification is a stream of lines', async ({ admin: { call } }) => {
+  const lines = (await call('GET /v1/verify')).text.trim().split('\n')
+  const last = JSON.parse(lines.at(-1) ?? '') as { type: string; faults: number }
+  assert.equal([last.type, last.faults], ['verified', 0])
+})
+
 Routes('the document names every route, and each was called here', async ({ admin }) => {
   const document = (await admin.call('GET /openapi.json')).json() as unknown as Document
   assert.match(document.openapi, /^3\.1\./)

@@ -34,6 +34,9 @@ export const openDoor = async (
     backup: async function* () {
       yield new Uint8Array()
     },
+    verify: async function* () {
+      yield { type: 'progress', done: 0, of: 0 }
+    },
     ...parts,
   }
   const logged: string[] = []
