@@ -55,6 +55,8 @@ export class World {
   #life: Life | undefined
   #link: SessionLink | undefined
   #failure: unknown
+  /** Of this life, and not answered yet. */
+  #changes = new Set<Promise<unknown>>()
   #troubled = false
   #audits = 0
   /** By how much the wall clock was set forward, in all. */
@@ -235,7 +237,7 @@ export class World {
   async #createTopic(topic: number, options: Parameters<Broker['topics']['create']>[1]) {
     const name = nameOf(topicNames, topic)
     const known = this.#broker.topics.find(name)
-    this.#settle(this.#broker.topics.create(name, { type: 'MIXED', ...options }), {
+    this.#settle(this.#change(this.#broker.topics.create(name, { type: 'MIXED', ...options })), {
       ok: ({ topicId, offsets, messages }) => {
         if (known !== undefined || this.sent.incarnations.has(topicId)) return
         assert.is(messages, 0, `${name} begins clean`)
@@ -268,7 +270,7 @@ export class World {
     const incarnation = this.#meet(name)
     const before = incarnation?.state
     if (incarnation) incarnation.state = 'doubtful'
-    this.#settle(this.#broker.topics.end(name), {
+    this.#settle(this.#change(this.#broker.topics.end(name)), {
       ok: async () => {
         if (incarnation === undefined) return
         incarnation.state = 'ended'
@@ -288,7 +290,7 @@ export class World {
 
   #createGroup(group: number, attemptsMax: number): void {
     const name = nameOf(groupNames, group)
-    this.#settle(this.#broker.groups.create(name, { attemptsMax }), {
+    this.#settle(this.#change(this.#broker.groups.create(name, { attemptsMax })), {
       ok: () => void this.#meetGroup(name),
     })
   }
@@ -320,7 +322,7 @@ export class World {
     const group = this.#meetGroup(name)
     const before = group?.state
     if (group) group.state = 'doubtful'
-    this.#settle(this.#broker.groups.end(name), {
+    this.#settle(this.#change(this.#broker.groups.end(name)), {
       ok: async () => {
         if (group === undefined) return
         group.state = 'ended'
@@ -344,7 +346,7 @@ export class World {
       group.paused = 'maybe'
       group.pausing++
     }
-    this.#settle(this.#broker.groups.update(name, { paused }), {
+    this.#settle(this.#change(this.#broker.groups.update(name, { paused })), {
       any: () => {
         if (group) group.pausing--
       },
@@ -375,7 +377,7 @@ export class World {
       ...(queue === 2 ? {} : { queueId: queue }),
       to: typeof to === 'number' ? { at: 'offset' as const, queueOffset: to } : { at: to },
     }
-    this.#settle(this.#broker.groups.resetOffsets(name, reset), {
+    this.#settle(this.#change(this.#broker.groups.resetOffsets(name, reset)), {
       ok: (results) => {
         this.#count('offsets reset')
         assert.equal(
@@ -653,6 +655,7 @@ export class World {
   async #open(): Promise<void> {
     if (this.#life) return
     this.#link = undefined
+    this.#changes = new Set()
     try {
       this.#life = await this.lives.open()
     } catch (error) {
@@ -685,9 +688,9 @@ export class World {
   async #rest(): Promise<void> {
     await this.#heal()
     const { broker } = this.#living
-    for (let round = 0; round < 100 && !isSettled(broker); round++)
-      await this.lives.clock.advance(100)
-    assert.ok(isSettled(broker), 'a healed broker comes to rest')
+    const isAtRest = (): boolean => isSettled(broker) && this.#changes.size === 0
+    for (let round = 0; round < 100 && !isAtRest(); round++) await this.lives.clock.advance(100)
+    assert.ok(isAtRest(), 'a healed broker comes to rest')
     this.#check()
   }
 
@@ -965,6 +968,15 @@ export class World {
   }
 
   /** Follows an answer for as long as the broker that gives it lives. */
+  /** What changes topics or groups, and may wait before it is admitted. */
+  #change<Answer>(answer: Promise<Answer>): Promise<Answer> {
+    const changes = this.#changes
+    changes.add(answer)
+    const done = (): boolean => changes.delete(answer)
+    answer.then(done, done)
+    return answer
+  }
+
   #settle<Answer>(
     answer: Promise<Answer>,
     hear: {
