@@ -279,6 +279,8 @@ export interface GlasspostServer {
   readonly grpcAddress: string
   /** `host:port` of the HTTP door. */
   readonly httpAddress: string
+  /** gRPC connections that are open now. */
+  readonly connections: number
   /** Reads certificate and accounts again, changed or not. What cannot be read changes nothing. */
   reload(): Promise<void>
   /** Answers who waits, finishes what is under way within `drainMs`, and closes the broker. */
@@ -348,6 +350,9 @@ export const startServer = async (options: ServerOptions): Promise<GlasspostServ
       broker,
       grpcAddress: hostPort(grpc.address),
       httpAddress: hostPort(http.address),
+      get connections() {
+        return grpc.connections
+      },
       reload: async () => {
         await Promise.all(watches.map((watch) => watch.look({ isForced: true })))
       },

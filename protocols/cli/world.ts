@@ -19,6 +19,7 @@ export interface GrpcLimits {
   readonly connectionsPerAddressMax: number
   readonly requestBytesMax: number
   readonly handshakeMs: number
+  readonly keepaliveMs: number
   readonly longPollingMs: number
   readonly deliverAheadMsMax: number
 }

@@ -24,6 +24,8 @@ export interface GrpcDoorSettings {
   readonly connectionsPerAddressMax: number
   /** A connection that has not said by then what it speaks is closed. */
   readonly handshakeMs: number
+  /** How often a connection is asked whether anybody is still there. */
+  readonly keepaliveMs: number
   readonly requestBytesMax: number
 }
 
@@ -36,6 +38,7 @@ export const grpcDoorDefaults = {
   connectionsMax: 10_000,
   connectionsPerAddressMax: 1_000,
   handshakeMs: 10_000,
+  keepaliveMs: 60_000,
   requestBytesMax: REQUEST_BYTES_MAX,
   longPollingMs: 20_000,
   deliverAheadMsMax: 24 * 3_600_000,

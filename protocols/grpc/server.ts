@@ -9,6 +9,7 @@ import { Calls } from './calls.ts'
 import { KnownClients } from './clients.ts'
 import { type Door, grpcDoorDefaults, type GrpcDoorSettings } from './context.ts'
 import { type Certificate, Front, type FrontSettings } from './front.ts'
+import { guardStreams } from './guarded-streams.ts'
 import { unaryMethods } from './methods.ts'
 import { parseAddress } from './operations/endpoints.ts'
 
@@ -37,15 +38,19 @@ export interface GrpcDoor {
   close(options: { readonly drainMs: number }): Promise<void>
 }
 
+const KEEPALIVE_ANSWER_MS_MAX = 20_000
 const SERVICE = '/apache.rocketmq.v2.MessagingService/'
 
-/** The pings find clients that vanished without a word, whose sessions would else never end. */
+/**
+ * The pings find clients that vanished without a word, and connections that were reset at a
+ * moment when the platform does not notice it; these would else never end.
+ */
 const serverOptions = (settings: GrpcDoorSettings) => ({
   'grpc.max_receive_message_length': settings.requestBytesMax,
   'grpc.max_send_message_length': -1,
   'grpc.max_concurrent_streams': settings.inFlightPerConnectionMax,
-  'grpc.keepalive_time_ms': 60_000,
-  'grpc.keepalive_timeout_ms': 20_000,
+  'grpc.keepalive_time_ms': settings.keepaliveMs,
+  'grpc.keepalive_timeout_ms': Math.min(settings.keepaliveMs, KEEPALIVE_ANSWER_MS_MAX),
   'grpc.enable_channelz': 0,
 })
 
@@ -110,7 +115,9 @@ export const openGrpcDoor = async (
   }
   const calls = new Calls(door, inFlightMax)
   const credentials = ServerCredentials.createInsecure()
-  const injector = createGrpcServer(calls, settings).createConnectionInjector(credentials)
+  const server = createGrpcServer(calls, settings)
+  const injector = server.createConnectionInjector(credentials)
+  guardStreams(server, logger)
   logger.info({ ...address, brokerName }, 'the gRPC door is open')
   return {
     address,

@@ -49,6 +49,11 @@ const grpc = z.strictObject({
     max: 600 * SECOND,
     otherwise: 10 * SECOND,
   }),
+  keepaliveMs: whole('how often a connection is asked whether anybody is still there', {
+    min: SECOND,
+    max: HOUR,
+    otherwise: 60 * SECOND,
+  }),
   longPollingMs: whole('how long push consumers are told to poll; their shutdown waits for it', {
     min: 5 * SECOND,
     max: 20 * SECOND,
