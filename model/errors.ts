@@ -28,6 +28,15 @@ const recallRefusals = {
   invalid: 'the recall handle is not one of this topic and broker',
 } as const
 
+const SHOWN_MAX = 3
+
+/** The first few of many names. */
+const someOf = (names: readonly string[]): string => {
+  const shown = names.slice(0, SHOWN_MAX).map((name) => `'${name}'`)
+  const left = names.length - shown.length
+  return left > 0 ? `${shown.join(', ')} and ${left} more` : shown.join(', ')
+}
+
 const catalog = {
   TOPIC_NAME_ILLEGAL: {
     kind: 'invalid',
@@ -295,6 +304,12 @@ const catalog = {
     describe: (p: { dataDir: string; found: string; known: string }) =>
       `${p.dataDir} was written in format ${p.found}; this version knows ${p.known}`,
     remedy: 'Start the version that wrote it, or a newer one; nothing was changed.',
+  },
+  DATA_DIR_FOREIGN: {
+    kind: 'conflict',
+    describe: (p: { dataDir: string; found: readonly string[] }) =>
+      `${p.dataDir} holds other things and no data of a broker: ${someOf(p.found)}`,
+    remedy: 'Give a directory of its own; it is created when missing. Nothing was changed.',
   },
   DATA_DIR_LOCKED: {
     kind: 'conflict',

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -105,6 +105,17 @@ Cli('refuses data of a format that it does not know', async ({ folder }) => {
   const { code, stderr, stdout } = await runCli('start', '--data-dir', folder, '--grpc-port', '0')
   assert.equal([code, stdout], [1, ''])
   assert.match(stderr, /\(DATA_FORMAT_UNKNOWN\)\n$/)
+})
+
+Cli('refuses a directory with other things in it, and leaves nothing there', async (context) => {
+  const { folder } = context
+  for (const name of ['.bashrc', 'a.txt', 'b.txt', 'c.txt'])
+    await writeFile(join(folder, name), name)
+  const { code, stderr } = await runCli('start', '--data-dir', folder, '--grpc-port', '0')
+  assert.is(code, 1)
+  assert.match(stderr, `no data of a broker: '.bashrc', 'a.txt', 'b.txt' and 1 more\n`)
+  assert.match(stderr, /\(DATA_DIR_FOREIGN\)\n$/)
+  assert.equal((await readdir(folder)).sort(), ['.bashrc', 'a.txt', 'b.txt', 'c.txt'])
 })
 
 Cli('refuses a port that is taken, and lets go of the data', async ({ folder }) => {

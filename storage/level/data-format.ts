@@ -1,4 +1,4 @@
-import { access, readFile } from 'node:fs/promises'
+import { access, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BrokerError } from '../../model/errors.ts'
 import type { Random } from '../../model/ports.ts'
@@ -12,10 +12,16 @@ export const FORMAT_FILE = 'format.json'
 export const RESTORING_DIRECTORY = 'restoring'
 const SECRET_FILE = 'secret'
 const SECRET_BYTES = 32
+/** The lock's directory. */
+export const LOCK_DIRECTORY = 'lock'
+/** What a creation that was cut short leaves, and what a new file system begins with. */
+const fromCreation: ReadonlySet<string> = new Set([
+  ...[LOCK_DIRECTORY, SECRET_FILE, `${SECRET_FILE}.new`, `${FORMAT_FILE}.new`, 'lost+found'],
+])
 
 /**
- * Whether the directory is still without data. Throws `DATA_FORMAT_UNKNOWN` for anything that
- * this version did not write, and changes nothing.
+ * Whether the directory is still without data. Throws `DATA_FORMAT_UNKNOWN` for data that this
+ * version did not write, `DATA_DIR_FOREIGN` for what is no data at all, and changes nothing.
  */
 export const isNewDataDir = async (dataDir: string): Promise<boolean> => {
   const text = await readIfThere(join(dataDir, FORMAT_FILE))
@@ -27,6 +33,8 @@ export const isNewDataDir = async (dataDir: string): Promise<boolean> => {
     throw unknown(dataDir, 'unknown (a restore into it was not finished)')
   const kept = await Promise.all(databaseNames.map((name) => isThere(join(dataDir, name))))
   if (kept.includes(true)) throw unknown(dataDir, `unknown (${FORMAT_FILE} is missing)`)
+  const foreign = (await readdir(dataDir)).filter((name) => !fromCreation.has(name)).sort()
+  if (foreign.length > 0) throw new BrokerError('DATA_DIR_FOREIGN', { dataDir, found: foreign })
   return true
 }
 

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { Level } from 'level'
 import type { Check, Examination } from '../../model/doctor.ts'
 import { isBrokerError } from '../../model/errors.ts'
-import { isNewDataDir, readSecret } from './data-format.ts'
+import { isNewDataDir, readSecret, LOCK_DIRECTORY } from './data-format.ts'
 import { causeWithCode } from './level-errors.ts'
-import { BALLAST_FILE, LOCK_DIRECTORY } from './level-place.ts'
+import { BALLAST_FILE } from './level-place.ts'
 
 const MIB = 1024 * 1024
 /** File times may be rounded, and clocks of file servers differ a little. */

@@ -5,14 +5,13 @@ import { BrokerError } from '../../model/errors.ts'
 import type { Random } from '../../model/ports.ts'
 import type { Database } from '../ports/database.ts'
 import type { Ballast, DatabaseName, DiskUsage, Place } from '../ports/place.ts'
-import { createData, isNewDataDir, readSecret } from './data-format.ts'
+import { createData, isNewDataDir, LOCK_DIRECTORY, readSecret } from './data-format.ts'
 import { FileBallast } from './file-ballast.ts'
 import { createDirectory, syncDirectory } from './files.ts'
 import { LevelDatabase } from './level-database.ts'
 import { attempt, causeWithCode } from './level-errors.ts'
 
 const MIB = 1024 * 1024
-export const LOCK_DIRECTORY = 'lock'
 export const BALLAST_FILE = 'ballast'
 
 export interface LevelPlaceOptions {
@@ -54,7 +53,7 @@ export class LevelPlace implements Place {
     this.#sizes = { writeBufferBytes, cacheBytes }
   }
 
-  /** Creates what is missing. Throws `DATA_FORMAT_UNKNOWN` or `DATA_DIR_LOCKED`. */
+  /** Creates what is missing. Throws `DATA_FORMAT_UNKNOWN`, `DATA_DIR_FOREIGN` or `DATA_DIR_LOCKED`. */
   static open(options: LevelPlaceOptions): Promise<LevelPlace> {
     const { dataDir, random, createdBy = 'of unknown version' } = options
     return attempt({ store: dataDir, operation: 'be opened' }, async () => {
