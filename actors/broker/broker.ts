@@ -191,6 +191,7 @@ export class CoreBroker implements Broker {
         stores: this.deferred.stores,
         memoryMs: settings.timers.recallMemoryMs,
       },
+      sweep: this.deferred.sweep,
     })
     this.#clocks = { log: new LoopClock(clock), dispatcher: new LoopClock(clock) }
     this.#logActor = createCommitLogActor(

@@ -45,6 +45,8 @@ export interface TimerSettings extends TimerWheelSettings, DeferredLimits {
   readonly horizonMs: number
   /** How long it is known what became of a timer or transaction that ended. */
   readonly recallMemoryMs: number
+  /** The sizes of the set are compared with what is stored so often. */
+  readonly sweepEveryMs: number
 }
 
 export interface DiskSettings {
@@ -75,6 +77,7 @@ export const brokerDefaults: BrokerSettings = {
   timers: {
     horizonMs: 365 * 24 * 3_600_000,
     recallMemoryMs: 24 * 3_600_000,
+    sweepEveryMs: 600_000,
     nearWindowMs: 300_000,
     nearMax: 262_144,
     batchMax: 1_024,

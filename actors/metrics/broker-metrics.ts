@@ -3,7 +3,7 @@ import { VERSION } from '../../model/version.ts'
 import type { CoreBroker } from '../broker/broker.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import { flushBuckets } from '../commit-log/flush-record.ts'
-import type { Topic } from '../topic/topic.ts'
+import { samplesOfDeferred, samplesOfWheel } from './deferred-samples.ts'
 import { brokerFamilies } from './families.ts'
 import { samplesOfGroup, samplesOfTopic } from './owner-samples.ts'
 
@@ -30,25 +30,17 @@ export class BrokerMetrics implements MetricSource {
     yield* samplesOfFlushes(this.#broker.log)
     yield* this.#ofBuffers()
     yield* this.#ofDisk()
+    yield* samplesOfWheel(this.#broker)
     for (const topic of state.topicsByName.values())
       if (topic.isVisible) {
         yield* samplesOfTopic(topic)
-        yield* this.#ofDeferred(topic)
+        yield* samplesOfDeferred(this.#broker, topic)
       }
     for (const group of state.groupsByName.values())
       if (group.isVisible) yield* samplesOfGroup(group, leases)
     for (const { address, restarts } of this.#broker.loops())
       if (restarts > 0)
         yield { name: 'glasspost_loop_restarts_total', labels: { address }, value: restarts }
-  }
-
-  *#ofDeferred({ name, settings: { type } }: Topic): Generator<MetricSample> {
-    const { timers, transactions } = this.#broker
-    const labels = { topic: name }
-    if (type === 'DELAY' || type === 'MIXED')
-      yield { name: 'rocketmq_timing_messages', labels, value: timers.count(name) }
-    if (type === 'TRANSACTION' || type === 'MIXED')
-      yield { name: 'rocketmq_half_messages', labels, value: transactions.count(name) }
   }
 
   *#ofLog(): Generator<MetricSample> {

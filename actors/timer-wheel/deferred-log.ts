@@ -54,12 +54,20 @@ export class DeferredLog {
 
   schedule(topic: Topic, content: MessageContent, dueMs: number): AdmittedDeferred {
     const { nextId } = this.set('timer')
-    return this.#add(topic, content, {
+    const admitted = this.#add(topic, content, {
       kind: 'timer',
       dueMs,
       type: factType.timerScheduled,
       prefix: scheduledPrefix(nextId, dueMs),
     })
+    const delayMs = dueMs - this.#log.storeAtMs()
+    admitted.chunk.consequences.push({
+      synced: () =>
+        this.set('timer')
+          .topic(topic.topicId)
+          .delays.add(delayMs / 1_000),
+    })
+    return admitted
   }
 
   /** A run of a schedule becomes a timer, by one fact. */

@@ -1,3 +1,4 @@
+import { latenessBoundsMs, Times } from '../../machines/timer-wheel/deferred-times.ts'
 import { deferredKinds, type DeferredKind } from '../../model/deferred/deferred.ts'
 import type { EncodedMessage } from '../../model/message/message.ts'
 import type { SendReceipt } from '../../model/ports.ts'
@@ -13,6 +14,7 @@ import { TransactionBook } from '../transaction/transaction-book.ts'
 import { sealDeferred } from './deferred-handle.ts'
 import { type AdmittedDeferred, DeferredLog } from './deferred-log.ts'
 import { DeferredStore } from './deferred-store.ts'
+import { DeferredSweep } from './deferred-sweep.ts'
 import { TimerBook } from './timer-book.ts'
 import { TimerWheel } from './timer-wheel.actor.ts'
 
@@ -33,6 +35,9 @@ export class DeferredMessages {
   readonly wheels: Readonly<Record<DeferredKind, TimerWheel>>
   readonly timers: TimerBook
   readonly transactions: TransactionBook
+  readonly sweep: DeferredSweep
+  /** Of timers, how late they were admitted to their topics. */
+  readonly lateness = new Times(latenessBoundsMs)
 
   constructor(deps: DeferredMessagesDeps) {
     const { state, log, index, settings, clock, logger, inspect } = deps
@@ -50,13 +55,20 @@ export class DeferredMessages {
       store: this.stores.transaction,
       settings: settings.transactions,
     })
+    const { sweepEveryMs: everyMs } = settings.timers
+    this.sweep = new DeferredSweep({ store: this.stores.timer, index, clock, logger, everyMs })
     const wheel = { clock, logger, inspect, log, settings: settings.timers }
     this.wheels = {
       timer: new TimerWheel({
         ...wheel,
         name: 'timer-wheel',
         store: this.stores.timer,
-        fire: (slot, timer) => this.timers.fireDue(slot, timer),
+        fire: (slot, timer) => {
+          const lateMs = clock.wallMs() - (this.stores.timer.set.table.dueMs[slot] as number)
+          const admitted = this.timers.fireDue(slot, timer)
+          if (admitted) this.lateness.add(lateMs)
+          return admitted
+        },
       }),
       transaction: new TimerWheel({
         ...wheel,

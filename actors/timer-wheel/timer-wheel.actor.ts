@@ -124,7 +124,7 @@ export class TimerWheel {
       event: { type: 'wheel.due' | 'wheel.refill' } | { type: 'wheel.jumped'; ms: number },
     ) => void,
   ) {
-    const { clock, store } = this.#deps
+    const { clock, store, log } = this.#deps
     let cancel: (() => void) | undefined
     let armedMs = Number.POSITIVE_INFINITY
     const look = (): void => {
@@ -132,7 +132,7 @@ export class TimerWheel {
       const ms = Math.round(this.#skew - this.#skewMs)
       if (Math.abs(ms) > this.#deps.settings.jumpMs) send({ type: 'wheel.jumped', ms })
       else if (store.needsMore(clock.wallMs())) send({ type: 'wheel.refill' })
-      else if (this.#isDue()) send({ type: 'wheel.due' })
+      else if (this.#isDue() || log.mode !== 'writing') send({ type: 'wheel.due' })
       else arm()
     }
     const arm = (): void => {

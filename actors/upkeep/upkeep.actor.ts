@@ -22,6 +22,7 @@ export interface UpkeepDeps extends ActorSystemDeps {
   readonly checkpointBytes: number
   readonly reclaim: ReclaimSettings
   readonly deferred: DeferredCarrierDeps
+  readonly sweep: { sweep(): Promise<void> }
 }
 
 /** Bytes of log whose ids and keys are indexed in one round: a rebuild takes many. */
@@ -48,7 +49,10 @@ export class Upkeep {
       actors: {
         watchDisk: fromPromise(() => deps.disk.look()),
         trimExpired: fromPromise(
-          whenWriting(() => trimExpired({ state, log, index: deps.index, clock, logger })),
+          whenWriting(async () => {
+            await trimExpired({ state, log, index: deps.index, clock, logger })
+            if (deps.index.isOpen) await deps.sweep.sweep()
+          }),
         ),
         writeCheckpoint: fromPromise(whenWriting(() => this.checkpoint())),
         indexMessages: fromPromise(

@@ -5,6 +5,7 @@ import type {
   EndedDeferred,
 } from '../../model/deferred/deferred.ts'
 import { DeferredOutcomes } from './deferred-outcomes.ts'
+import { delayBoundsS, Times } from './deferred-times.ts'
 import { DeferredTable, slotState } from './deferred-table.ts'
 
 /** What waits for one topic: sizes of the set, changed by membership and nothing else. */
@@ -20,6 +21,8 @@ export interface TopicDeferred {
   /** Since the start, for the counters. */
   enqueued: number
   released: number
+  /** How far ahead they were scheduled, in seconds. */
+  readonly delays: Times
 }
 
 /** What a checkpoint writes, as of the moment in which it was taken. */
@@ -56,6 +59,8 @@ export class DeferredSet {
   evictions = 0
   /** Raised when something changes that is not in the near window. */
   farChanges = 0
+  /** Raised when something comes into memory from the index. */
+  brought = 0
   #removed: DeferredKey[] = []
   #removedIds: Set<number> | undefined
   #isDirty = false
@@ -92,6 +97,7 @@ export class DeferredSet {
       farFromMs: Number.POSITIVE_INFINITY,
       enqueued: 0,
       released: 0,
+      delays: new Times(delayBoundsS),
     }
     this.topics.set(topicId, made)
     return made
@@ -215,6 +221,7 @@ export class DeferredSet {
 
   /** An entry of the index comes into memory. It counts already. */
   bring(entry: DeferredEntry): number {
+    this.brought++
     const slot = this.table.take(entry, slotState.waiting)
     this.table.isIndexed[slot] = 1
     return slot

@@ -114,7 +114,7 @@ export const timerWheelMachine = setup({
         },
       },
     },
-    held: { after: { held: 'ticking' } },
+    held: { after: { held: '#timer-wheel.ticking.firing' } },
     clockJumped: { always: 'loading' },
     backingOff: { after: { backoff: 'loading' } },
     stopped: { type: 'final' },

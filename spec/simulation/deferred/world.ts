@@ -19,6 +19,7 @@ const settings = {
   timers: {
     horizonMs: 10_000_000,
     recallMemoryMs: MEMORY_MS,
+    sweepEveryMs: 3_000,
     nearWindowMs: 10_000,
     nearMax: 8,
     batchMax: 3,
@@ -116,6 +117,8 @@ export class DeferredWorld {
     await this.#rest()
     assert.is(this.#broker.timers.count() + this.#broker.transactions.count(), 0)
     await this.#findResidue()
+    const wrong = this.lives.logged.get('a count of deferred messages is wrong')
+    assert.is(wrong, undefined, 'no sweep found a wrong count')
     const life = this.#living
     await this.#close()
     assert.is(life.timers, 0, 'a closed broker has no timer')
