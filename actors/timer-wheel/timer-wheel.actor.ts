@@ -161,8 +161,8 @@ export class TimerWheel {
   /** Undefined while there is nothing to wait for. */
   #waitMs(): number | undefined {
     const { clock, settings, store } = this.#deps
-    const { table, admitted } = store.set
-    if (admitted === 0) return undefined
+    const { table, admitted, count } = store.set
+    if (admitted === 0 && count === 0) return undefined
     if (store.needsMore(clock.wallMs())) return 0
     const restMs = this.#firedAtMs + settings.tickMs - clock.monotonicMs()
     if (table.first < 0) return settings.jumpCheckMs

@@ -63,7 +63,10 @@ export const timerWheelMachine = setup({
   id: 'timer-wheel',
   context: ({ input }) => ({ ...input, failures: 0, lastError: null, jumps: 0 }),
   initial: 'loading',
-  on: { 'wheel.stop': '.stopped' },
+  on: {
+    'wheel.stop': '.stopped',
+    'wheel.failed': { actions: { type: 'rememberError', params: errorOf } },
+  },
   states: {
     loading: {
       invoke: {
