@@ -5,7 +5,9 @@ import { auditCommand } from './commands/audit.ts'
 import { backupCommand } from './commands/backup.ts'
 import { configCommand } from './commands/config.ts'
 import { doctorCommand } from './commands/doctor.ts'
+import { dlqCommand } from './commands/dlq.ts'
 import { explainCommand } from './commands/explain.ts'
+import { findCommand, showCommand } from './commands/find.ts'
 import { groupCommand } from './commands/group.ts'
 import { peekCommand } from './commands/peek.ts'
 import { receiveCommand } from './commands/receive.ts'
@@ -18,6 +20,7 @@ import { tailCommand } from './commands/tail.ts'
 import { timerCommand } from './commands/timer.ts'
 import { topicCommand } from './commands/topic.ts'
 import { transactionCommand } from './commands/transaction.ts'
+import { whyCommand } from './commands/why.ts'
 import { exitCodes, exitCodesHelp } from './exit-codes.ts'
 import type { World } from './world.ts'
 
@@ -32,6 +35,10 @@ const commands: readonly ((world: World) => Command)[] = [
   ackCommand,
   peekCommand,
   tailCommand,
+  findCommand,
+  showCommand,
+  whyCommand,
+  dlqCommand,
   timerCommand,
   transactionCommand,
   scheduleCommand,

@@ -8,8 +8,10 @@ import { bodySize, type HttpLimits, requestsInFlight } from './limits.ts'
 import { createRouter } from './router.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { backupRoutes } from './routes/backup.ts'
+import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { groupRoutes } from './routes/groups.ts'
 import { healthRoutes } from './routes/health.ts'
+import { messageSearchRoutes } from './routes/message-search.ts'
 import { messageRoutes } from './routes/messages.ts'
 import { metricsRoutes } from './routes/metrics.ts'
 import { scheduleRoutes } from './routes/schedules.ts'
@@ -30,6 +32,8 @@ const resources: readonly ((admin: AdminPort, closing: AbortSignal) => OpenAPIHo
   topicRoutes,
   groupRoutes,
   messageRoutes,
+  messageSearchRoutes,
+  deadLetterRoutes,
   timerRoutes,
   transactionRoutes,
   scheduleRoutes,

@@ -22,6 +22,8 @@ export const messageFields = {
   bodyBase64: z.string().optional().openapi({ description: 'As bytes, when it is not.' }),
 }
 
+export const Message = z.object(messageFields).openapi('Message')
+
 /** JSON has no bytes: text where the body is text, base64 where it is not. */
 export const bodyJson = (body: Uint8Array): { body: string } | { bodyBase64: string } => {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)

@@ -124,6 +124,30 @@ Admin('a body that a terminal would obey is shown, not sent', async ({ glasspost
   assert.match((await glasspost('peek', 'nasty')).stdout, /\n {2}\\x1b\[2Jgone\n {2}next\n$/)
 })
 
+Admin('dead letters, and why a message came again', async ({ glasspost }) => {
+  await glasspost('topic', 'create', 'parcels', '--queues', '1')
+  const sent = await glasspost('send', 'parcels', 'fragile', '--key', 'p1', '--json')
+  const { messageId = '' } = JSON.parse(sent.stdout) as { messageId?: string }
+  const taking = ['receive', 'parcels', '--group', 'couriers', '--json', '--invisible', '50ms']
+  await glasspost(...taking)
+  await eventually(
+    'it came again',
+    async () => (await glasspost(...taking)).stdout.includes('"attempt":2'),
+    TAIL_MS_MAX,
+  )
+  const why = await glasspost('why', messageId)
+  assert.match(why.stdout, /stored .*\n.*leased +couriers +#1 .*\n.*expired +couriers +#1/)
+  assert.match((await glasspost('show', messageId)).stdout, /\n {2}fragile\n$/)
+  assert.match((await glasspost('find', 'parcels', '--key', 'p1')).stdout, /\n {2}fragile\n$/)
+  assert.is((await glasspost('find', 'parcels', '--key', 'p2')).stdout, '')
+  assert.is((await glasspost('why', 'unknown')).code, 4)
+  assert.is((await glasspost('dlq', 'list', 'couriers')).stdout, 'no dead letters\n')
+  assert.is((await glasspost('dlq', 'redrive', 'couriers')).stdout, 'redriven 0\n')
+  const purged = await glasspost('dlq', 'purge', 'couriers', '--all', '--json')
+  assert.is(purged.stdout, '{"purged":0}\n')
+  assert.is((await glasspost('dlq', 'purge', 'couriers')).code, 1)
+})
+
 Admin('status and audit say that all is well', async ({ glasspost }) => {
   const status = await glasspost('status')
   assert.is(status.code, 0)

@@ -20,7 +20,7 @@ export interface MessageJson {
 }
 
 /** What a terminal would obey is shown, not sent: all of Unicode's control characters but two. */
-const printable = (text: string): string =>
+export const printable = (text: string): string =>
   text.replace(/\p{Cc}/gu, (sign) =>
     sign === '\t' || sign === '\n'
       ? sign

@@ -3,7 +3,7 @@ import type { AdminPort } from '../../../model/admin.ts'
 import { QUEUES_MAX } from '../../../model/addressing/topic.ts'
 import { tagFilter } from '../../../model/delivery/filter.ts'
 import { deliveryLimits } from '../../../model/delivery/limits.ts'
-import { deliveredJson, messageFields, viewJson } from '../message-json.ts'
+import { deliveredJson, Message, messageFields, viewJson } from '../message-json.ts'
 import { createRouter, json, jsonBody, refusals } from '../router.ts'
 import { countIn, GroupPath, TopicPath, withoutGaps } from '../schemas.ts'
 
@@ -74,8 +74,6 @@ const PeekQuery = z.strictObject({
   limit: countIn(1, PEEK_MAX, 32).optional(),
 })
 
-const View = z.object(messageFields).openapi('Message')
-
 const Delivery = z
   .object({
     ...messageFields,
@@ -115,7 +113,7 @@ const peek = createRoute({
   summary: 'Look at stored messages from an offset on; nothing is leased, nothing moves',
   request: { params: QueuePath, query: PeekQuery },
   responses: {
-    200: json(z.object({ messages: z.array(View) }), 'None behind the end of the queue.'),
+    200: json(z.object({ messages: z.array(Message) }), 'None behind the end of the queue.'),
     ...refusals,
   },
 })

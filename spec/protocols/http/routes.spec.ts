@@ -1,5 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { DeadLetter, TraceStep } from '../../../index.ts'
 import { type AdminClient, serveAdmin } from './support/admin-client.ts'
 
 interface Document {
@@ -19,6 +20,15 @@ interface Page {
 
 interface Delivered {
   readonly messages: readonly { readonly receiptHandle: string; readonly body?: string }[]
+}
+
+interface Traces {
+  readonly traces: readonly { readonly steps: readonly TraceStep[] }[]
+}
+
+interface Letters {
+  readonly deadLetters: readonly DeadLetter[]
+  readonly next?: string
 }
 
 const Routes = suite<{ admin: AdminClient }>('the routes of HTTP')
@@ -84,6 +94,63 @@ Routes('messages: sent, received on lease, given back, acknowledged', async ({ a
   assert.is((await call('POST /v1/receipts/dead-letter', letter)).status, 204)
   const dead = await call('GET /v1/topics/%25DLQ%25readers')
   assert.is(dead.json()['messages'], 1)
+})
+
+Routes('messages: found by key, time and id, and asked why', async ({ admin: { call } }) => {
+  await call('POST /v1/topics', { name: 'lost', queues: 2 })
+  for (const key of ['a', 'b', 'a'])
+    await call('POST /v1/topics/lost/messages', { body: key, keys: [key], messageId: `id-${key}` })
+  const found = async (query: `/${string}`) =>
+    ((await call(`GET ${query}`)).json() as unknown as Delivered).messages.map(({ body }) => body)
+  assert.equal(await found('/v1/topics/lost/messages?key=a'), ['a', 'a'])
+  assert.equal(await found('/v1/topics/lost/messages?limit=2'), ['a', 'b'])
+  assert.equal(await found('/v1/topics/lost/messages?key=a&toMs=1'), [])
+  assert.equal(await found('/v1/messages/id-b?topic=lost'), ['b'])
+  assert.equal(await found('/v1/messages/unknown'), [])
+  await call('POST /v1/groups/finders/receive', { topic: 'lost', filter: 'none' })
+  const why = (await call('GET /v1/messages/id-b/why?bytesMax=100000')).json()
+  const [trace] = (why as unknown as Traces).traces
+  assert.equal(
+    trace?.steps.map(({ what, group }) => [what, group ?? '']),
+    [
+      ['stored', ''],
+      ['filteredOut', 'finders'],
+    ],
+  )
+  assert.is((await call('GET /v1/messages/unknown/why')).status, 404)
+  assert.is((await call('GET /v1/topics/nope/messages?key=a')).status, 404)
+})
+
+Routes('dead letters: listed, redriven and purged', async ({ admin: { call } }) => {
+  await call('POST /v1/topics', { name: 'risky', queues: 1 })
+  for (const messageId of ['r1', 'r2', 'r3'])
+    await call('POST /v1/topics/risky/messages', { body: messageId, messageId })
+  const asked = { topic: 'risky', batchMax: 32 }
+  const taken = (await call('POST /v1/groups/careful/receive', asked)).json()
+  for (const { receiptHandle } of (taken as unknown as Delivered).messages)
+    await call('POST /v1/receipts/dead-letter', { receiptHandle, reason: 'bad' })
+  const list = async () =>
+    (await call('GET /v1/groups/careful/dead-letters?limit=2')).json() as unknown as Letters
+  const { deadLetters, next } = await list()
+  assert.equal(
+    deadLetters.map(({ messageId, reason, originTopic }) => [messageId, reason, originTopic]),
+    [
+      ['r1', 'bad', 'risky'],
+      ['r2', 'bad', 'risky'],
+    ],
+  )
+  assert.ok(next)
+  const some = { messageIds: ['r2'] }
+  const again = await call('POST /v1/groups/careful/dead-letters/redrive', some)
+  assert.equal(again.json(), { redriven: 1 })
+  assert.equal(
+    (await list()).deadLetters.map(({ messageId }) => messageId),
+    ['r1', 'r3'],
+  )
+  assert.is((await call('POST /v1/groups/careful/dead-letters/purge', {})).status, 400)
+  const gone = await call('POST /v1/groups/careful/dead-letters/purge', { all: true })
+  assert.equal(gone.json(), { purged: 2 })
+  assert.is((await call('GET /v1/groups/nobody/dead-letters')).status, 404)
 })
 
 Routes('groups: created, listed, described with their lag, changed, deleted', async ({ admin }) => {
