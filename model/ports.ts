@@ -46,6 +46,8 @@ export interface MetricFamily {
 /** Where metrics come from: families that never change, samples that are functions of state. */
 export interface MetricSource {
   readonly families: readonly MetricFamily[]
+  /** Called before a scrape: brings into memory what samples are made of. */
+  prepare?(): Promise<void>
   samples(): Iterable<MetricSample>
 }
 
@@ -159,8 +161,12 @@ export interface GroupProgress {
   /** Everything below is acknowledged. */
   readonly floor: number
   readonly inFlight: number
+  /** Messages that can be delivered now, those whose lease ended included. */
+  readonly ready: number
   /** Messages not yet acknowledged, in flight or not. */
   readonly lag: number
+  /** How long ago the oldest of them was stored; missing while that has to be looked up on disk. */
+  readonly oldestUnackedAgeMs?: number
 }
 
 export interface GroupDescription extends GroupSettings {

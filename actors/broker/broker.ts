@@ -29,6 +29,7 @@ import type { DeliveriesCell } from '../consumer-group/deliveries-cell.ts'
 import { GroupRegistry } from '../consumer-group/group-registry.ts'
 import { Leases } from '../consumer-group/leases.ts'
 import { ParkingLot } from '../consumer-group/parked-receives.ts'
+import { Progress } from '../consumer-group/progress.ts'
 import { Receiver } from '../consumer-group/receiver.ts'
 import { createDispatcher } from '../dispatcher/dispatcher.actor.ts'
 import { MessageIndex } from '../messages/message-index.ts'
@@ -74,6 +75,7 @@ export class CoreBroker implements Broker {
   readonly disk: DiskWatch
   readonly components: BrokerComponents
   readonly leases: Leases
+  readonly progress: Progress
   readonly messages: StoredMessages
   readonly messageIndex: MessageIndex
   readonly deferred: DeferredMessages
@@ -123,6 +125,7 @@ export class CoreBroker implements Broker {
     const { ackFlush } = settings
     const leases = new Leases({ state, log, clock, sessions: book, ackFlush })
     this.leases = leases
+    this.progress = new Progress({ state, log, clock, leases })
     const registry = { state, log, index, clock, logger, settings }
     const { topics, groups, sessions } = this.supervisions
     this.#topics = new TopicRegistry({
@@ -130,7 +133,12 @@ export class CoreBroker implements Broker {
       supervision: topics,
       dropDeferred: (topicId) => this.deferred.dropTopic(topicId),
     })
-    this.#groups = new GroupRegistry({ ...registry, supervision: groups, leases })
+    this.#groups = new GroupRegistry({
+      ...registry,
+      supervision: groups,
+      leases,
+      progress: this.progress,
+    })
     topics.onEnded = (address) => this.#topics.ended(idOf(address))
     groups.onEnded = (address) => this.#groups.ended(idOf(address))
     this.messageIndex = new MessageIndex({

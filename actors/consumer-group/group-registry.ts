@@ -21,9 +21,11 @@ import type { Group } from './group.ts'
 import { groupAddress, groupLogic } from './group.actor.ts'
 import type { Leases } from './leases.ts'
 import { OffsetResets } from './offset-resets.ts'
+import type { Progress } from './progress.ts'
 
 interface GroupRegistryDeps extends RegistryDeps {
   readonly leases: Leases
+  readonly progress: Progress
 }
 
 const notEnded = () =>
@@ -81,7 +83,7 @@ export class GroupRegistry implements Groups {
 
   describe(name: string): GroupDescription {
     const group = this.get(name)
-    return { ...group.summary, progress: [...progressOf(group, this.#deps.leases)] }
+    return { ...group.summary, progress: [...progressOf(group, this.#deps.progress)] }
   }
 
   list(): GroupSummary[] {
@@ -201,14 +203,17 @@ export class GroupRegistry implements Groups {
   }
 }
 
-function* progressOf(group: Group, leases: Leases): Generator<GroupProgress> {
-  for (const { topic, cells } of group.subscriptions.values())
-    for (const { queueId, offsetMin, offsetMax } of topic.queues) {
-      // A queue that was never looked at lags, too.
-      const cell = cells[queueId]
-      const { floor = offsetMin, next = 0, unacked = 0 } = cell?.deliveries ?? {}
-      const lag = unacked + Math.max(0, offsetMax - Math.max(next, offsetMin))
-      const inFlight = cell ? leases.inFlight(cell) : 0
-      yield { topic: topic.name, queueId, floor, inFlight, lag }
+function* progressOf(group: Group, progress: Progress): Generator<GroupProgress> {
+  for (const subscription of group.subscriptions.values()) {
+    const { topic } = subscription
+    for (const queue of topic.queues) {
+      const { floor, inFlight, ready, oldestUnacked } = progress.of(subscription, queue)
+      const oldestUnackedAgeMs = progress.ageMs(queue, oldestUnacked)
+      yield {
+        ...{ topic: topic.name, queueId: queue.queueId },
+        ...{ floor, inFlight, ready, lag: inFlight + ready },
+        ...(oldestUnackedAgeMs === undefined ? {} : { oldestUnackedAgeMs }),
+      }
     }
+  }
 }

@@ -119,6 +119,12 @@ export class Leases {
     )
   }
 
+  /** The first message that nobody has; undefined when there is none. */
+  firstReady(cell: DeliveriesCell): number | undefined {
+    const { monotonicMs } = this.now()
+    return cell.deliveries.firstReady(monotonicMs, (slot) => this.#isRenewed(cell, slot))
+  }
+
   #isRenewed({ deliveries: { table } }: DeliveriesCell, slot: number): boolean {
     return (
       table.autoRenew[slot] === 1 &&

@@ -23,9 +23,13 @@ export class BrokerMetrics implements MetricSource {
     this.#broker = broker
   }
 
+  prepare(): Promise<void> {
+    return this.#broker.progress.load()
+  }
+
   /** May be left in the middle and taken up later: owners that ended meanwhile are skipped. */
   *samples(): Generator<MetricSample> {
-    const { state, leases } = this.#broker
+    const { state, progress } = this.#broker
     yield* this.#ofLog()
     yield* samplesOfFlushes(this.#broker.log)
     yield* this.#ofBuffers()
@@ -37,7 +41,7 @@ export class BrokerMetrics implements MetricSource {
         yield* samplesOfDeferred(this.#broker, topic)
       }
     for (const group of state.groupsByName.values())
-      if (group.isVisible) yield* samplesOfGroup(group, leases)
+      if (group.isVisible) yield* samplesOfGroup(group, progress)
     for (const { address, restarts } of this.#broker.loops())
       if (restarts > 0)
         yield { name: 'glasspost_loop_restarts_total', labels: { address }, value: restarts }

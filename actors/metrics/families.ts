@@ -20,6 +20,16 @@ export const brokerFamilies: readonly MetricFamily[] = [
   gauge('rocketmq_consumer_lag_messages', 'Messages not acknowledged, in flight or not'),
   gauge('rocketmq_consumer_inflight_messages', 'Messages leased'),
   gauge('rocketmq_consumer_ready_messages', 'Messages that can be delivered now'),
+  gauge(
+    'rocketmq_consumer_lag_latency',
+    'Age of the oldest message not acknowledged, in ms',
+    'rocketmq_consumer_lag_latency_milliseconds',
+  ),
+  gauge(
+    'rocketmq_consumer_queueing_latency',
+    'Age of the oldest message that can be delivered now, in ms',
+    'rocketmq_consumer_queueing_latency_milliseconds',
+  ),
   counter('rocketmq_send_to_dlq_messages_total', 'Messages dead-lettered, since the start'),
   gauge('rocketmq_timing_messages', 'Scheduled messages that wait for their time'),
   gauge('rocketmq_timer_enqueue_lag', 'Scheduled messages admitted and not yet on disk'),

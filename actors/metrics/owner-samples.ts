@@ -1,7 +1,7 @@
 import { isReservedTopic } from '../../model/addressing/names.ts'
 import type { MetricSample } from '../../model/ports.ts'
 import type { Group } from '../consumer-group/group.ts'
-import type { Leases } from '../consumer-group/leases.ts'
+import type { Progress } from '../consumer-group/progress.ts'
 import type { Subscription } from '../consumer-group/subscription.ts'
 import type { Topic } from '../topic/topic.ts'
 import { sizeBuckets, type Traffic } from '../topic/traffic.ts'
@@ -38,29 +38,32 @@ function* samplesOfSizes(
 }
 
 /** What a group is asked at a scrape. A group without lag still says 0. */
-export function* samplesOfGroup(group: Group, leases: Leases): Generator<MetricSample> {
+export function* samplesOfGroup(group: Group, progress: Progress): Generator<MetricSample> {
   const labels = { consumer_group: group.name }
   yield { name: 'glasspost_retention_lost_total', labels, value: group.lost }
   yield { name: 'glasspost_group_paused', labels, value: Number(group.settings.paused) }
   for (const [cause, value] of group.causes)
     yield { name: 'glasspost_redeliveries_total', labels: { ...labels, cause }, value }
   for (const subscription of group.subscriptions.values())
-    yield* samplesOfSubscription(labels, subscription, leases)
+    yield* samplesOfSubscription(labels, subscription, progress)
 }
 
 function* samplesOfSubscription(
   ofGroup: Readonly<Record<string, string>>,
-  { topic, cells, messagesOut, bytesOut, deadLettered }: Subscription,
-  leases: Leases,
+  subscription: Subscription,
+  progress: Progress,
 ): Generator<MetricSample> {
+  const { topic, messagesOut, bytesOut, deadLettered } = subscription
   let inFlight = 0
   let ready = 0
+  let lagMs = 0
+  let queueingMs = 0
   for (const queue of topic.queues) {
-    const cell = cells[queue.queueId]
-    const leased = cell ? leases.inFlight(cell) : 0
-    const next = Math.max(cell?.deliveries.next ?? 0, queue.offsetMin)
-    inFlight += leased
-    ready += (cell?.deliveries.unacked ?? 0) - leased + Math.max(0, queue.offsetMax - next)
+    const found = progress.of(subscription, queue)
+    inFlight += found.inFlight
+    ready += found.ready
+    lagMs = Math.max(lagMs, progress.ageMs(queue, found.oldestUnacked) ?? 0)
+    queueingMs = Math.max(queueingMs, progress.ageMs(queue, found.oldestReady) ?? 0)
   }
   const ofTopic = { ...ofGroup, topic: topic.name, is_system: 'false' }
   const labels = { ...ofTopic, is_retry: 'false' }
@@ -69,5 +72,7 @@ function* samplesOfSubscription(
   yield { name: 'rocketmq_consumer_inflight_messages', labels, value: inFlight }
   yield { name: 'rocketmq_consumer_ready_messages', labels, value: ready }
   yield { name: 'rocketmq_consumer_lag_messages', labels, value: inFlight + ready }
+  yield { name: 'rocketmq_consumer_lag_latency', labels, value: lagMs }
+  yield { name: 'rocketmq_consumer_queueing_latency', labels, value: queueingMs }
   yield { name: 'rocketmq_send_to_dlq_messages_total', labels: ofTopic, value: deadLettered }
 }

@@ -87,6 +87,18 @@ export class Deliveries {
     return count
   }
 
+  /** The first message that is available, or whose lease ended; undefined when there is none. */
+  firstReady(nowMs: number, isRenewed: (slot: number) => boolean): number | undefined {
+    const { table } = this
+    for (let slot = table.head; slot < table.tail; slot++) {
+      const state = table.state[slot]
+      const hasEnded = state === leaseState.leased && (table.deadline[slot] as number) <= nowMs
+      if (state === leaseState.available || (hasEnded && !isRenewed(slot)))
+        return table.offset[slot]
+    }
+    return undefined
+  }
+
   /** What is still leased of the batch that this attempt id was given. */
   offsetsOfAttempt(attemptId: string): number[] {
     return this.#leasedOf(this.#attempts.get(attemptId) ?? []).filter((_, at) => at % 2 === 0)

@@ -51,6 +51,7 @@ export class PrometheusMetrics implements MetricRegistry {
 
   /** The text that a scraper reads, a family at a time; others have their turn in between. */
   async *scrape(): AsyncGenerator<string> {
+    for (const source of this.#sources) await source.prepare?.()
     const sampled = new Map<string, Value[]>()
     let left = SLICE
     for (const sample of this.#samples()) {

@@ -52,7 +52,11 @@ const Progress = z.object({
   queueId: z.number(),
   floor: z.number().openapi({ description: 'Everything below this offset is acknowledged.' }),
   inFlight: z.number(),
+  ready: z.number().openapi({ description: 'Messages that can be delivered now.' }),
   lag: z.number().openapi({ description: 'Messages not yet acknowledged, in flight or not.' }),
+  oldestUnackedAgeMs: z.number().exactOptional().openapi({
+    description: 'How long ago the oldest of them was stored; missing while that is not in memory.',
+  }),
 }) satisfies z.ZodType<GroupProgress>
 
 const Description = z
