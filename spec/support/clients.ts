@@ -8,6 +8,8 @@ import {
 
 type Listener = ConstructorParameters<typeof PushConsumer>[0]['messageListener']
 
+type Checker = NonNullable<ConstructorParameters<typeof Producer>[0]['checker']>
+
 export interface Subscription {
   readonly topic: string
   readonly group?: string
@@ -18,7 +20,7 @@ export interface Subscription {
 /** The official Node client, started. Its own retries are off unless asked for. */
 export const startProducer = async (
   endpoints: string,
-  options: { topics: string[]; maxAttempts?: number; requestTimeout?: number },
+  options: { topics: string[]; maxAttempts?: number; requestTimeout?: number; checker?: Checker },
 ): Promise<Producer> => {
   const defaults = { endpoints, namespace: '', logger: quiet, maxAttempts: 1 }
   const producer = new Producer({ ...defaults, ...options })
