@@ -25,6 +25,14 @@ const outputs: Readonly<Record<string, readonly RegExp[]>> = {
     /given back, "bob: filled" comes again as attempt 2/,
   ],
   'in-tests.ts': [/# pass 2\n/, /# fail 0\n/],
+  'time-in-tests.ts': [/flows that take days/, /Total: +4\n/, /Passed: +4\n/],
+  'transactions.ts': [
+    /order 2 is not paid/,
+    /shipped: order 1\n/,
+    /2 transactions wait; shipped: none/,
+    /asked after 6 s, so shipped: order 3\n/,
+    /0 transactions wait/,
+  ],
   'first-message.ts': [/Connecting/, /Sent +"Hello from/, /Received +"Hello from/, /That was all/],
   'demo.ts': [
     /a broker runs on 127\.0\.0\.1:\d+/,
@@ -64,7 +72,14 @@ Examples('are all described here', async () => {
   assert.equal(files.sort(), Object.keys(outputs).sort())
 })
 
-for (const file of ['embedded.ts', 'fifo.ts', 'in-tests.ts', 'demo.ts'])
+for (const file of [
+  'embedded.ts',
+  'fifo.ts',
+  'in-tests.ts',
+  'time-in-tests.ts',
+  'transactions.ts',
+  'demo.ts',
+])
   Examples(`${file} does what it says`, () => check(file))
 
 Examples('first-message.ts does what it says, again and again', async () => {

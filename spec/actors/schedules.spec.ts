@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { tagFilter } from '../../model/delivery/filter.ts'
+import { encodeDraft } from '../../model/message/encode.ts'
 import type { MissedRuns } from '../../model/schedule/schedules.ts'
 import { type Life, Lives, tinySettings } from '../simulation/lives.ts'
 import { holds } from '../support/property.ts'
@@ -123,6 +124,12 @@ class World {
   }
 }
 
+const delayMessage = () =>
+  encodeDraft(
+    { body: Buffer.alloc(500), deliverAtMs: 0 },
+    { messageId: 'filler', bornAtMs: 1, bornHost: '' },
+  )
+
 /** Whatever the policy: on the grid, never twice, never early, one planned, nothing left over. */
 const assertSound = async (world: World, runs: readonly Run[]): Promise<void> => {
   const times = runs.map(({ atMs }) => atMs)
@@ -176,5 +183,32 @@ Schedules('that skip what they missed skip that alone', () =>
     }
   }),
 )
+
+Schedules('a crash behind a run and before the next plans that at the next start', async () => {
+  const world = await World.open('once')
+  const { place } = world.lives
+  await world.clock.advance(1_000)
+  place.slowWrites('commit-log', 0)
+  place.hangWrites('commit-log')
+  // Sends fill their share of the buffer: a cancellation still goes in, the next run does not.
+  const sends: Promise<unknown>[] = []
+  for (let isFull = false; !isFull; )
+    try {
+      sends.push(world.broker.append('runs', delayMessage()).catch(() => undefined))
+    } catch {
+      isFull = true
+    }
+  const { timerId = '' } = world.broker.schedules.describe('pulse')
+  void world.broker.timers.cancel(timerId)
+  await world.clock.settle()
+  assert.is(world.broker.schedules.describe('pulse').nextRunAtMs, undefined)
+  place.resumeWrites('commit-log')
+  await world.clock.until(world.broker.log.flush())
+  assert.is(world.broker.schedules.describe('pulse').nextRunAtMs, undefined)
+  await world.take({ type: 'cutPower', seed: 1, downMs: 0 })
+  const { nextRunAtMs } = world.broker.schedules.describe('pulse')
+  assert.is(nextRunAtMs, world.startMs + 2 * EVERY_MS)
+  await world.until(world.broker.close())
+})
 
 Schedules.run()
