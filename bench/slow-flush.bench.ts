@@ -43,6 +43,9 @@ const slow = (database: Database, delay: { ms: number }): Database => ({
   keys: (range) => database.keys(range),
   clear: (range) => database.clear(range),
   snapshot: () => database.snapshot(),
+  get snapshots() {
+    return database.snapshots
+  },
   close: () => database.close(),
 })
 

@@ -59,7 +59,7 @@ export interface MetricRegistry {
 export interface Residue {
   /** Who it says it belongs to, such as `topic:17`. */
   readonly owner: string
-  readonly kind: 'indexKey' | 'logChunk' | 'metricSeries' | 'actor'
+  readonly kind: 'indexKey' | 'logChunk' | 'metricSeries' | 'actor' | 'timer' | 'handle'
   readonly what: string
   readonly bytes: number
 }

@@ -7,9 +7,9 @@ import type { BrokerState } from '../broker/broker-state.ts'
 import type { Supervision } from '../system/supervision.ts'
 
 /**
- * Walks what is really there (every key of the index, every chunk of the log, every actor and
- * every series of the metric registry) and asks who claims it. It never asks those who made
- * it: a leak is by definition something that nobody remembers.
+ * Walks what is really there (every key of the index, every chunk of the log, every actor, timer
+ * and snapshot, and every series of the metric registry) and asks who claims it. It never asks
+ * those who made it: a leak is by definition something that nobody remembers.
  */
 export const audit = async (
   broker: CoreBroker,
@@ -35,7 +35,7 @@ export const audit = async (
     const what = `${name}${JSON.stringify(labels)}`
     if (owner !== undefined) residue.push({ owner, kind: 'metricSeries', what, bytes: 0 })
   }
-  residue.push(...unclaimedActors(broker))
+  residue.push(...unclaimedActors(broker), ...unclaimedTimers(broker), ...unclaimedHandles(broker))
   const awaitingReclaim = [...broker.state.topics.values()]
     .filter(({ status, bytes }) => status === 'dropped' && bytes > 0)
     .map(({ topicId, name, bytes, droppedAtMs }) => ({
@@ -110,12 +110,40 @@ const unclaimedSeries = (
   return undefined
 }
 
-function* unclaimedActors({ state, supervisions }: CoreBroker): Generator<Residue> {
-  const isOwned = (address: string): boolean => {
-    const [kind, id] = address.split(':')
-    const owner = kind === 'topic' ? state.topics.get(Number(id)) : state.groups.get(Number(id))
-    return owner !== undefined && owner.status !== 'dropped'
+/** Whether a topic or a group of this address lives. */
+const isAlive = (state: BrokerState, address: string): boolean => {
+  const [kind, id] = address.split(':')
+  const owner = kind === 'topic' ? state.topics.get(Number(id)) : state.groups.get(Number(id))
+  return owner !== undefined && owner.status !== 'dropped'
+}
+
+/** Timers that would still ring for somebody who is gone. */
+function* unclaimedTimers({ state, supervisions, clock }: CoreBroker): Generator<Residue> {
+  const isOwned = (address: string): boolean =>
+    address === 'broker' ||
+    isAlive(state, address) ||
+    isEnding(supervisions.topics, address) ||
+    isEnding(supervisions.groups, address)
+  for (const { owner, dueMs } of clock.pending()) {
+    const dead = owner.split(' ').find((address) => !isOwned(address))
+    const what = `due in ${Math.max(0, Math.round(dueMs - clock.monotonicMs()))} ms`
+    if (dead !== undefined) yield { owner: dead, kind: 'timer', what, bytes: 0 }
   }
+}
+
+/** Snapshots that nobody reads: they hold the space of what is cleared. */
+function* unclaimedHandles({ log, index, readers }: CoreBroker): Generator<Residue> {
+  const ofIndex = [...readers].filter(({ readsIndex }) => readsIndex).length
+  const open = [
+    { owner: 'commit-log', count: log.chunks.snapshots - readers.size },
+    { owner: 'index', count: index.snapshots - ofIndex },
+  ]
+  for (const { owner, count } of open)
+    if (count > 0) yield { owner, kind: 'handle', what: `${count} open snapshots`, bytes: 0 }
+}
+
+function* unclaimedActors({ state, supervisions }: CoreBroker): Generator<Residue> {
+  const isOwned = (address: string): boolean => isAlive(state, address)
   for (const supervision of [supervisions.topics, supervisions.groups])
     for (const address of supervision.addresses())
       if (!isOwned(address) && !isEnding(supervision, address))

@@ -9,13 +9,15 @@ import type { CoreBroker } from '../broker/broker.ts'
  * was left.
  */
 export async function* backup(
-  { log, state, components }: CoreBroker,
+  { log, state, components, readers }: CoreBroker,
   { writtenBy }: { readonly writtenBy: string },
 ): AsyncGenerator<Uint8Array> {
   await log.flush()
   // One turn: a stretch is named as a gap before its chunks go.
   const snapshot = log.chunks.snapshot()
   const gaps = [...state.space.gaps]
+  const reader = { readsIndex: false }
+  readers.add(reader)
   try {
     const { offset: position } = await snapshot.chunks.tail()
     const header: BackupHeader = {
@@ -29,6 +31,7 @@ export async function* backup(
     yield* backupParts(snapshot.chunks, header)
   } finally {
     await snapshot.close()
+    readers.delete(reader)
   }
 }
 

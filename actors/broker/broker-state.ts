@@ -99,7 +99,8 @@ export class BrokerState {
   subscription(group: Group, topic: Topic): Subscription {
     const known = group.subscriptions.get(topic.topicId)
     if (known) return known
-    const parked = new ParkedReceives(this.#deps.lot)
+    const owner = `group:${group.groupId} topic:${topic.topicId}`
+    const parked = new ParkedReceives(this.#deps.lot, owner)
     const made = new Subscription(group, topic, parked, this.#deps.sessions)
     const subscriber = { wake: () => parked.wake() }
     parked.onBusy = (isBusy) =>

@@ -39,6 +39,7 @@ import { ScheduleBook } from '../schedules/schedule-book.ts'
 import { SessionBook } from '../session/session-book.ts'
 import { SessionRegistry } from '../session/session-registry.ts'
 import { BoundedCache } from '../system/bounded-cache.ts'
+import { OwnedTimers } from '../system/owned-timers.ts'
 import { type ActorSystemDeps, Supervision } from '../system/supervision.ts'
 import { LoopClock } from '../system/xstate-clock.ts'
 import { DeferredMessages } from '../timer-wheel/deferred-messages.ts'
@@ -55,6 +56,10 @@ import type { BrokerSettings } from './settings.ts'
 
 export interface BrokerComponents extends ActorSystemDeps {
   readonly place: Place
+}
+
+export interface SnapshotReader {
+  readonly readsIndex: boolean
 }
 
 /** Cache keys of one queue: more blocks than a queue can ever have. */
@@ -77,6 +82,7 @@ export class CoreBroker implements Broker {
   readonly leases: Leases
   readonly progress: Progress
   readonly messages: StoredMessages
+  readonly clock: OwnedTimers
   readonly messageIndex: MessageIndex
   readonly deferred: DeferredMessages
   readonly deadLetters: DeadLetterQueues
@@ -91,10 +97,15 @@ export class CoreBroker implements Broker {
   readonly #dispatcher
   readonly #clocks: Readonly<Record<'log' | 'dispatcher', LoopClock>>
   readonly #seal: HandleSeal
+  /** What reads a snapshot of log and perhaps index at this moment. */
+  readonly readers = new Set<SnapshotReader>()
   #closing: Promise<void> | undefined
 
-  private constructor(components: BrokerComponents, settings: BrokerSettings) {
-    const { clock, logger, place, inspect } = components
+  private constructor(given: BrokerComponents, settings: BrokerSettings) {
+    const { logger, place, inspect } = given
+    const clock = new OwnedTimers(given.clock)
+    const components = { ...given, clock }
+    this.clock = clock
     this.components = components
     this.log = new CommitLog({ clock, logger, place, settings: settings.commitLog })
     this.index = new IndexStore(place, { clock, timeoutMs: settings.indexTimeoutMs })

@@ -60,6 +60,10 @@ export class IndexStore {
     return this.#opened.keys(range)
   }
 
+  get snapshots(): number {
+    return this.#opened.snapshots
+  }
+
   snapshot(): Snapshot {
     return this.#opened.snapshot()
   }

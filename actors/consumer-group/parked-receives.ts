@@ -1,5 +1,5 @@
 import { BrokerError } from '../../model/errors.ts'
-import type { Clock } from '../../model/ports.ts'
+import type { OwnedTimers } from '../system/owned-timers.ts'
 
 export type Wake = 'woken' | 'timedOut' | 'aborted'
 
@@ -11,10 +11,10 @@ export interface ParkingLimits {
 
 export class ParkingLot {
   readonly limits: ParkingLimits
-  readonly clock: Clock
+  readonly clock: OwnedTimers
   parked = 0
 
-  constructor(limits: ParkingLimits, clock: Clock) {
+  constructor(limits: ParkingLimits, clock: OwnedTimers) {
     this.limits = limits
     this.clock = clock
   }
@@ -36,6 +36,7 @@ interface Waiter {
  */
 export class ParkedReceives {
   readonly #lot: ParkingLot
+  readonly #owner: string
   readonly #waiters = new Set<Waiter>()
   #cancelTimer: (() => void) | undefined
   #timerAtMs = Number.POSITIVE_INFINITY
@@ -43,8 +44,10 @@ export class ParkedReceives {
   /** Called when the first receive parks and when the last one leaves. */
   onBusy: ((isBusy: boolean) => void) | undefined
 
-  constructor(lot: ParkingLot) {
+  /** `owner`: the addresses of group and topic, for the timers that are set here. */
+  constructor(lot: ParkingLot, owner: string) {
     this.#lot = lot
+    this.#owner = owner
   }
 
   get count(): number {
@@ -68,7 +71,7 @@ export class ParkedReceives {
       }
       const abort = (): void => resume('aborted')
       const waiter: Waiter = { seen: this.#news, resume }
-      const cancelTimeout = lot.clock.after(waitMs, () => resume('timedOut'))
+      const cancelTimeout = lot.clock.afterFor(this.#owner, waitMs, () => resume('timedOut'))
       signal?.addEventListener('abort', abort)
       this.#waiters.add(waiter)
       lot.parked++
@@ -102,7 +105,8 @@ export class ParkedReceives {
     this.#cancelTimer?.()
     this.#timerAtMs = atMs
     const { clock } = this.#lot
-    this.#cancelTimer = clock.after(Math.max(0, atMs - clock.monotonicMs()), () => {
+    const leftMs = Math.max(0, atMs - clock.monotonicMs())
+    this.#cancelTimer = clock.afterFor(this.#owner, leftMs, () => {
       this.#cancelTimer = undefined
       this.#timerAtMs = Number.POSITIVE_INFINITY
       this.wake()

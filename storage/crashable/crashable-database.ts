@@ -40,6 +40,7 @@ export class CrashableDatabase implements Database {
   readonly #options: CrashableDatabaseOptions
   readonly #live: SortedMap
   readonly #now: Snapshot
+  readonly #snapshots = new Set<Snapshot>()
   readonly #queue: Write[] = []
   #running: RunningWrite | undefined
   /** Set when a sync has failed: LevelDB then trusts the file no more. */
@@ -86,9 +87,15 @@ export class CrashableDatabase implements Database {
     return this.#now.keys(range)
   }
 
+  get snapshots(): number {
+    return this.#snapshots.size
+  }
+
   snapshot(): Snapshot {
     this.#assertOpen('read')
-    return this.#reading(this.#live.clone())
+    const snapshot = this.#reading(this.#live.clone(), () => this.#snapshots.delete(snapshot))
+    this.#snapshots.add(snapshot)
+    return snapshot
   }
 
   close(): Promise<void> {
@@ -172,7 +179,7 @@ export class CrashableDatabase implements Database {
     write.reject(unavailable(name, write.operation, error))
   }
 
-  #reading(map: SortedMap): Snapshot {
+  #reading(map: SortedMap, closed: () => void = () => {}): Snapshot {
     let isClosed = false
     const assertOpen = (): void => {
       if (isClosed) throw unavailable(this.#options.name, 'read')
@@ -193,6 +200,7 @@ export class CrashableDatabase implements Database {
     }
     const close = async (): Promise<void> => {
       isClosed = true
+      closed()
     }
     return {
       get: (key) => read(() => map.get(key)),

@@ -109,6 +109,10 @@ export class LevelDatabase implements Database {
     return clearing
   }
 
+  get snapshots(): number {
+    return this.#snapshots
+  }
+
   snapshot(): Snapshot {
     if (this.#closing !== undefined)
       throw new BrokerError('STORE_UNAVAILABLE', { store: this.#name, operation: 'read' })

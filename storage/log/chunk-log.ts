@@ -133,6 +133,10 @@ export class ChunkLog extends ChunkReader {
     return { source, chunks: new ChunkReader(source), close: () => source.close() }
   }
 
+  get snapshots(): number {
+    return this.#database.snapshots
+  }
+
   close(): Promise<void> {
     return this.#database.close()
   }

@@ -48,6 +48,10 @@ export class MemoryDatabase implements Database {
     this.#map.clear(range)
   }
 
+  get snapshots(): number {
+    return this.#snapshots.size
+  }
+
   snapshot(): Snapshot {
     this.#assertOpen('read')
     const map = this.#map.clone()

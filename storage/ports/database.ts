@@ -20,6 +20,8 @@ export interface Database extends Readable {
    * cleared later does not show, and keeps its space. It ends with the database at the latest.
    */
   snapshot(): Snapshot
+  /** Snapshots that are open: each holds the space of what was cleared behind it. */
+  readonly snapshots: number
   /** Waits for running operations, then releases everything. Twice is fine. */
   close(): Promise<void>
 }
