@@ -76,7 +76,14 @@ export class RunPlanner {
   async start(): Promise<void> {
     this.#actor.start()
     for (const topic of this.#deps.state.topics.values())
-      for (const schedule of topic.schedules.values()) await this.#take(topic, schedule)
+      for (const schedule of topic.schedules.values())
+        try {
+          await this.#take(topic, schedule)
+        } catch (error) {
+          // The broker starts all the same, and the run comes late instead of never.
+          const fields = { schedule: schedule.name, error: String(error) }
+          this.#deps.logger.warn(fields, 'a missed run could not be cancelled')
+        }
     this.#look()
   }
 

@@ -8,7 +8,8 @@ interface Source {
   extend(message: ReceivedMessage, invisibleMs: number): Promise<void>
 }
 
-const WAIT_MS = 20_000
+/** Nobody is at the end of a line that could break, so there is no hurry to look anew. */
+const WAIT_MS = 3_600_000
 
 /**
  * Receives batch after batch and hands the messages out one by one. Leaving the loop gives the
