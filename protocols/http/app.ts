@@ -49,7 +49,7 @@ export const createApp = (admin: AdminPort, options: AppOptions): OpenAPIHono =>
   app.onError((thrown, c) => {
     const error = brokerErrorOf(thrown)
     // Whoever left in the middle of a request hears nothing of it.
-    if (error.kind === 'defect' && !c.req.raw.signal.aborted) {
+    if (error.kind === 'defect' && !hasLeft(thrown, c.req.raw.signal)) {
       const reason = thrown.stack ?? String(thrown)
       logger.error({ path: c.req.path, reason }, 'an HTTP request failed unexpectedly')
     }
@@ -84,3 +84,7 @@ const documentOf = ({ version }: AdminPort) => ({
   },
   security: [{ bearer: [] }, {}],
 })
+
+/** The socket may be gone before the signal says so. */
+const hasLeft = (thrown: Error, { aborted }: AbortSignal): boolean =>
+  aborted || (thrown as NodeJS.ErrnoException).code === 'ECONNRESET'
