@@ -162,6 +162,11 @@ Routes('groups: created, listed, described with their lag, changed, deleted', as
   const slow = (await call('GET /v1/groups/slow')).json()
   assert.equal([slow['attemptsMax'], slow['lag'], slow['inFlight']], [3, 3, 1])
   assert.equal(slow['progress'], [{ topic: 'lagging', queueId: 0, floor: 0, inFlight: 1, lag: 3 }])
+  await call('POST /v1/topics', { name: 'wide', queues: 3 })
+  for (const body of ['1', '2', '3']) await call('POST /v1/topics/wide/messages', { body })
+  await call('POST /v1/groups/narrow/receive', { topic: 'wide' })
+  const narrow = (await call('GET /v1/groups/narrow')).json()
+  assert.equal([narrow['lag'], narrow['inFlight']], [3, 1], 'queues not looked at lag, too')
   const retry = { kind: 'exponential', initialMs: 1_000, maxMs: 60_000, multiplier: 2 }
   const changes = { attemptsMax: 5, paused: true, startFrom: 'latest', retry }
   const changed = (await call('PATCH /v1/groups/slow', changes)).json()
