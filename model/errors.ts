@@ -371,7 +371,7 @@ const catalog = {
   },
   HOST_NOT_ALLOWED: {
     kind: 'denied',
-    describe: (p: { host: string }) => `requests for host '${p.host}' are not answered`,
+    describe: (p: { host: string }) => `requests from or for '${p.host}' are not answered`,
     remedy: 'Use the IP address or localhost, or start the broker with a token for HTTP.',
   },
   INTERNAL: {

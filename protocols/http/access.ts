@@ -26,8 +26,9 @@ export const bearerCheck = ({ token }: AccessSettings) => {
 }
 
 /**
- * Lets in who bears the token. Without a token on a local port, a name that is neither an
- * address nor localhost is refused: a web page could point its own name here (DNS rebinding).
+ * Lets in who bears the token. Without a token, pages of other sites are refused, and on a local
+ * port also a name that is neither an address nor localhost: a page could point its own name
+ * here (DNS rebinding).
  */
 export const access = (settings: AccessSettings): MiddlewareHandler => {
   const bearsToken = bearerCheck(settings)
@@ -36,11 +37,17 @@ export const access = (settings: AccessSettings): MiddlewareHandler => {
     const { hostname } = new URL(c.req.url)
     if (!isNameAllowed && !isOwnName(hostname))
       throw new BrokerError('HOST_NOT_ALLOWED', { host: hostname })
+    const origin = c.req.header('origin')
+    if (settings.token === undefined && origin !== undefined && !isSameHost(origin, c.req.url))
+      throw new BrokerError('HOST_NOT_ALLOWED', { host: origin })
     if (!openPaths.has(c.req.path) && !bearsToken(c.req.header('authorization')))
       throw new BrokerError('TOKEN_REQUIRED', {})
     await next()
   }
 }
+
+const isSameHost = (origin: string, url: string): boolean =>
+  URL.canParse(origin) && new URL(origin).host === new URL(url).host
 
 const isOwnName = (hostname: string): boolean =>
   hostname === 'localhost' || isIP(hostname.replace(/^\[|\]$/g, '')) !== 0

@@ -1,8 +1,10 @@
 import { once } from 'node:events'
-import type { Server } from 'node:http'
+import { type Server, STATUS_CODES } from 'node:http'
 import { type AddressInfo, BlockList, isIP, isIPv6 } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { createAdaptorServer } from '@hono/node-server'
 import type { AdminPort } from '../../model/admin.ts'
+import { BrokerError } from '../../model/errors.ts'
 import type { Clock, Logger } from '../../model/ports.ts'
 import { createApp } from './app.ts'
 import { type HttpLimits, httpLimits } from './limits.ts'
@@ -60,11 +62,31 @@ export const openHttpDoor = async (
     },
   }) as Server
   server.maxConnections = limits.connectionsMax
+  server.on('clientError', answerUnreadable)
   server.listen({ host, port })
   await once(server, 'listening')
   const { address, port: bound } = server.address() as AddressInfo
   logger.info({ host: address, port: bound }, 'the HTTP door is open')
   return { address: { host: address, port: bound }, close: closer({ server, closing, clock }) }
+}
+
+/** What no request could be made of is refused in the same form, and the connection ends. */
+const answerUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): void => {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy()
+    return
+  }
+  const isLate = error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+  const isLarge = error.code === 'HPE_HEADER_OVERFLOW'
+  const refusal = isLarge
+    ? new BrokerError('REQUEST_TOO_LARGE', { what: 'head' })
+    : new BrokerError('REQUEST_ILLEGAL', { reason: isLate ? 'it took too long' : error.message })
+  const { code, message, remedy } = refusal
+  const body = JSON.stringify({ code, message, remedy })
+  const status = isLarge ? 431 : isLate ? 408 : 400
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close`
+  const type = `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}`
+  socket.end(`${head}\r\n${type}\r\n\r\n${body}`)
 }
 
 interface Parts {

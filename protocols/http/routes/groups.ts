@@ -39,6 +39,11 @@ const Changes = z.strictObject({
   retry: Retry.optional(),
 })
 
+const SomeChanges = Changes.refine(
+  (changes) => Object.keys(changes).length > 0,
+  'say what is to change',
+).openapi('GroupChanges', { minProperties: 1 })
+
 const Creation = Changes.extend({ name: z.string().openapi({ example: 'billing' }) }).openapi(
   'GroupCreation',
 )
@@ -138,7 +143,7 @@ const update = createRoute({
   path: '/groups/{group}',
   tags,
   summary: 'Change settings; what is not named stays',
-  request: { params: GroupPath, body: jsonBody(Changes.openapi('GroupChanges')) },
+  request: { params: GroupPath, body: jsonBody(SomeChanges) },
   responses: { 200: json(Description, 'The group as it is now.'), ...refusals },
 })
 

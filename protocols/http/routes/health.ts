@@ -1,6 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { AdminPort, LoopDescription } from '../../../model/admin.ts'
-import { createRouter, json } from '../router.ts'
+import { createRouter, json, refusals } from '../router.ts'
 
 const tags = ['health']
 
@@ -28,7 +28,7 @@ const live = createRoute({
   path: '/livez',
   tags,
   summary: 'The process answers',
-  responses: { 200: json(z.object({ live: z.boolean() }), 'It lives.') },
+  responses: { 200: json(z.object({ live: z.boolean() }), 'It lives.'), ...refusals },
 })
 
 const ready = createRoute({
@@ -40,6 +40,7 @@ const ready = createRoute({
   responses: {
     200: json(Readiness, 'Everything is taken.'),
     503: json(Readiness, 'Commands are refused; it says why.'),
+    ...refusals,
   },
 })
 

@@ -25,6 +25,11 @@ const Changes = z.strictObject({
   retention: z.strictObject({ ageMs: AgeMs.optional(), bytes: Bytes.optional() }).optional(),
 })
 
+const SomeChanges = Changes.refine(
+  (changes) => Object.keys(changes).length > 0,
+  'say what is to change',
+).openapi('TopicChanges', { minProperties: 1 })
+
 const Creation = Changes.extend({ name: z.string().openapi({ example: 'orders' }) }).openapi(
   'TopicCreation',
 )
@@ -89,7 +94,7 @@ const update = createRoute({
   path: '/topics/{topic}',
   tags,
   summary: 'Change settings; what is not named stays',
-  request: { params: TopicPath, body: jsonBody(Changes.openapi('TopicChanges')) },
+  request: { params: TopicPath, body: jsonBody(SomeChanges) },
   responses: { 200: json(Description, 'The topic as it is now.'), ...refusals },
 })
 
