@@ -174,6 +174,23 @@ Leases('a retry whose message group is held waits, is served, and keeps its atte
   await world.close()
 })
 
+Leases('a message group goes on when a dead letter is on disk, and not before', async () => {
+  const world = await AGroup.open()
+  await world.send(2, 'a')
+  const [first] = await world.receive({ batchMax: 1 })
+  assert.ok(first)
+  // The dead-letter topic has to be there, so that nothing but the letter waits for the disk.
+  await world.until(world.broker.topics.create('%DLQ%group', { queues: 1 }))
+  await world.flush()
+  world.lives.place.slowWrites('commit-log', 500)
+  const letter = world.broker.deadLetter(first.handle, 'bad')
+  await world.clock.advance(400)
+  assert.is(said(await world.receive()), '')
+  await world.until(letter)
+  assert.is(said(await world.receive()), '1.1 first')
+  await world.close()
+})
+
 Leases('a lease that ends wakes who waits, at its deadline and not before', async () => {
   const world = await AGroup.open()
   await world.send(1)
