@@ -3,8 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { ScheduleDescription } from '../../model/schedule/schedules.ts'
 import { type BrokerProcess, runCli, startBroker } from './support/broker-process.ts'
 import { built } from './support/built.ts'
+import { definition } from '../protocols/grpc/support/official.ts'
+import { leaveClientsBehind, startProducer } from '../support/clients.ts'
+import { eventually, sleep } from '../support/waiting.ts'
 
 interface Context {
   folder: string
@@ -12,6 +16,13 @@ interface Context {
   /** `glasspost --url …` with these arguments. */
   glasspost: (...args: string[]) => ReturnType<typeof runCli>
 }
+
+interface MessageJson {
+  readonly messageId: string
+}
+
+const DOWN_MS = 2_500
+const RUNS_MS_MAX = 20_000
 
 const Later = suite<Context>('glasspost timer, schedule and transaction')
 
@@ -22,6 +33,7 @@ Later.before(async (context) => {
   context.glasspost = (...args) => runCli('--url', `http://${context.broker.http}`, ...args)
   await context.glasspost('topic', 'create', 'later', '--type', 'MIXED', '--queues', '1')
 })
+Later.after(leaveClientsBehind)
 Later.after(async ({ folder, broker }) => {
   await broker.end('SIGTERM')
   await rm(folder, { recursive: true, force: true })
@@ -75,6 +87,64 @@ Later('transactions: none waits, and none is resolved', async ({ glasspost }) =>
   assert.equal(JSON.parse(json.stdout), { transactions: [] })
   const ended = await glasspost('transaction', 'commit', 'nobody’s')
   assert.match(ended.stderr, 'TRANSACTION_NOT_FOUND')
+})
+
+Later('transactions: listed, committed and rolled back by hand', async ({ broker, glasspost }) => {
+  const { TRANSACTION_RESOLUTION_UNSPECIFIED } = definition.TransactionResolution
+  const checker = { check: async () => TRANSACTION_RESOLUTION_UNSPECIFIED }
+  const producer = await startProducer(broker.grpc, { topics: ['halves'], checker })
+  const prepare = async (body: string) =>
+    producer.send({ topic: 'halves', body: Buffer.from(body) }, producer.beginTransaction())
+  const [kept, dropped] = [await prepare('kept'), await prepare('dropped')]
+  const list = await glasspost('transaction', 'list', '--topic', 'halves')
+  assert.match(list.stdout, /^ *MESSAGE +TOPIC +STATE +CHECKS +PREPARED +NEXT CHECK\n/)
+  assert.match(list.stdout, new RegExp(`^${kept.messageId} +halves +pending +0 `, 'm'))
+  const committed = await glasspost('transaction', 'commit', kept.messageId)
+  assert.is(committed.stdout, `committed ${kept.messageId}\n`)
+  const rolledBack = await glasspost('transaction', 'rollback', dropped.transactionId)
+  assert.is(rolledBack.stdout, `rolled back ${dropped.transactionId}\n`)
+  assert.is((await glasspost('transaction', 'list')).stdout, 'none waits\n')
+  const received = await glasspost('receive', 'halves', '--group', 'g', '--ack')
+  assert.match(received.stdout, /\n {2}kept\n$/)
+  await producer.shutdown()
+})
+
+Later('a schedule runs on when its broker was killed, and makes no run twice', async (context) => {
+  const { glasspost, folder } = context
+  await glasspost('topic', 'create', 'runs', '--type', 'DELAY', '--queues', '1')
+  const created = ['create', 'pulse', '--topic', 'runs', '--body', 'x', '--every', '1s', '--json']
+  const made = JSON.parse((await glasspost('schedule', ...created)).stdout) as ScheduleDescription
+  const runsOf = async () => {
+    const peeked = await context.glasspost('peek', 'runs', '--limit', '1000', '--json')
+    return peeked.stdout
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => Date.parse((JSON.parse(line) as MessageJson).messageId.replace('pulse@', '')))
+  }
+  const runs = (count: number) => async () => (await runsOf()).length >= count
+  await eventually('it runs', runs(3), RUNS_MS_MAX)
+  await context.broker.end('SIGKILL')
+  const killedMs = Date.now()
+  await sleep(DOWN_MS)
+  context.broker = await startBroker({ dataDir: join(folder, 'data') })
+  const backMs = Date.now()
+  context.glasspost = (...args) => runCli('--url', `http://${context.broker.http}`, ...args)
+  await eventually(
+    'it runs on',
+    async () => (await runsOf()).some((atMs) => atMs > backMs + 2_000),
+    RUNS_MS_MAX,
+  )
+  const times = await runsOf()
+  assert.equal(
+    times,
+    [...new Set(times)].sort((a, b) => a - b),
+    'in order, and none twice',
+  )
+  for (const atMs of times) assert.is((atMs - made.createdAtMs) % 1_000, 0)
+  const missing = times.slice(1).filter((atMs, index) => atMs - (times[index] ?? 0) > 1_000)
+  assert.ok(missing.length <= 1, 'at most one gap')
+  for (const atMs of missing)
+    assert.ok(atMs > killedMs && atMs < backMs + 1_500, 'while it was down')
 })
 
 Later.run()
