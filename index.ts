@@ -34,6 +34,7 @@ import {
   type Certificate,
   type CertificateFiles,
   readCertificate,
+  validityOf,
 } from './protocols/tls/certificate.ts'
 import { ownNames, selfSignedCertificate } from './protocols/tls/self-signed.ts'
 import { examineDataDir } from './storage/level/examine.ts'
@@ -429,6 +430,8 @@ export const restoreBackup = async (options: RestoreOptions): Promise<BackupHead
 }
 
 const RELOAD_MS = 10_000
+const DAY_MS = 24 * 3_600_000
+const CERTIFICATE_WARN_MS = 14 * DAY_MS
 
 const watchFiles = (
   { logger = quiet, reloadMs: everyMs = RELOAD_MS }: ServerOptions,
@@ -452,7 +455,11 @@ const openCertificate = async (options: ServerOptions) => {
   const read = () => readCertificate(files, systemClock.wallMs())
   const reread = (renew: (certificate: Certificate) => void): Promise<FileWatch> =>
     watchFiles(options, [files.certFile, files.keyFile], async () => renew(await read()))
-  return { certificate: await read(), isRequired, reread }
+  const certificate = await read()
+  const leftMs = validityOf(certificate.cert).untilMs - systemClock.wallMs()
+  if (leftMs < CERTIFICATE_WARN_MS)
+    logger.warn({ file: files.certFile, daysLeft: Math.floor(leftMs / DAY_MS) }, 'renew it soon')
+  return { certificate, isRequired, reread }
 }
 
 const hostPort = ({ host, port }: { readonly host: string; readonly port: number }): string =>

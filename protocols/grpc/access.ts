@@ -1,5 +1,5 @@
 import type { Principal, Proof, Right } from '../../model/access.ts'
-import { BrokerError } from '../../model/errors.ts'
+import { BrokerError, isBrokerError } from '../../model/errors.ts'
 import type { CallContext } from './context.ts'
 
 /** What a call needs to be allowed: on a topic, or for a group to subscribe. */
@@ -41,9 +41,27 @@ const proofOf = (context: CallContext): Proof => {
   return { accessKey, signedText, signature: Buffer.from(signature, 'hex') }
 }
 
+const SHOWN_MAX = 64
+
+/** Told to the log, without what strangers could fill it with. */
+const logged = <Result>({ clientId, door }: CallContext, act: () => Result): Result => {
+  try {
+    return act()
+  } catch (error) {
+    if (isBrokerError(error))
+      door.logRefusal(
+        { clientId: clientId.slice(0, SHOWN_MAX), code: error.code, reason: error.message },
+        'a call was refused',
+      )
+    throw error
+  }
+}
+
 /** Who calls; undefined where there are no accounts. Throws `ACCESS_KEY_REFUSED`. */
-export const authenticate = (context: CallContext): Principal | undefined =>
-  context.door.access?.verify(proofOf(context))
+export const authenticate = (context: CallContext): Principal | undefined => {
+  const { access } = context.door
+  return access === undefined ? undefined : logged(context, () => access.verify(proofOf(context)))
+}
 
 const isMet = (principal: Principal, need: Need): boolean =>
   'group' in need
@@ -51,8 +69,15 @@ const isMet = (principal: Principal, need: Need): boolean =>
     : need.rights.some((right) => principal.mayOnTopic(right, need.topic))
 
 /** Throws `RIGHT_MISSING` for the first need that is not met. */
-export const authorize = (principal: Principal | undefined, needs: readonly Need[]): void => {
-  if (principal === undefined) return
+export const authorize = (
+  context: CallContext,
+  principal: Principal | undefined,
+  needs: readonly Need[],
+): void => {
+  if (principal !== undefined) logged(context, () => check(principal, needs))
+}
+
+const check = (principal: Principal, needs: readonly Need[]): void => {
   const missing = needs.find((need) => !isMet(principal, need))
   if (missing === undefined) return
   const { accessKey } = principal

@@ -52,6 +52,8 @@ export interface Door {
   readonly clients: KnownClients
   /** Undefined where there are no accounts: then everybody may do everything. */
   readonly access: Access | undefined
+  /** Warns of calls that accounts refuse, one line for many. */
+  readonly logRefusal: Logger['warn']
   /** Compiled once, whichever client asks. */
   readonly filters: Filters
   readonly brokerName: string

@@ -1,6 +1,7 @@
 import { createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
 import type { Clock, Logger } from '../../model/ports.ts'
+import { restingLog } from './resting-log.ts'
 
 /** A certificate chain and its private key, PEM. */
 export interface Certificate {
@@ -27,7 +28,6 @@ export interface FrontComponents {
 const TLS_HANDSHAKE = 0x16
 /** `PRI * HTTP/2.0`, with which every client begins. */
 const PLAINTEXT = 0x50
-const LOG_REST_MS = 10_000
 
 /** One at a time has it, decrypted or not. */
 const peerOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`
@@ -46,12 +46,13 @@ export class Front {
   /** Those of them that have not said yet what they speak, or are still shaking hands. */
   readonly #undecided = new Map<string, Socket>()
   readonly #byAddress = new Map<string, number>()
-  #refused = 0
-  #isLogResting = false
+  readonly #logRefusal: ReturnType<typeof restingLog>
 
   constructor(components: FrontComponents, settings: FrontSettings) {
     this.#components = components
     this.#settings = settings
+    const { clock, logger } = components
+    this.#logRefusal = restingLog(clock, (fields, message) => logger.warn(fields, message))
     this.#tls = settings.tls === undefined ? undefined : this.#createTls(settings.tls.certificate)
     this.acceptor = createNetServer({ noDelay: true }, (socket) => this.#accept(socket))
   }
@@ -102,7 +103,8 @@ export class Front {
     socket.on('error', () => undefined)
     if (this.#sockets.size >= connectionsMax || ofAddress >= connectionsPerAddressMax) {
       socket.resetAndDestroy()
-      this.#logRefusal(address)
+      const connections = this.#sockets.size
+      this.#logRefusal({ address, connections, ofAddress }, 'connections are refused: too many')
       return
     }
     this.#sockets.add(socket)
@@ -148,19 +150,5 @@ export class Front {
   #serve(socket: Socket): void {
     this.#undecided.delete(peerOf(socket))
     this.#components.serve(socket)
-  }
-
-  /** One line for many: who floods us must not flood the log. */
-  #logRefusal(address: string): void {
-    this.#refused++
-    if (this.#isLogResting) return
-    this.#isLogResting = true
-    const { clock, logger } = this.#components
-    const connections = this.#sockets.size
-    const fields = { address, connections, refusedSinceStart: this.#refused }
-    logger.warn(fields, 'connections are refused: there are as many as allowed')
-    clock.after(LOG_REST_MS, () => {
-      this.#isLogResting = false
-    })
   }
 }

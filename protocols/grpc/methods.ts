@@ -92,7 +92,7 @@ const unary =
       const principal = checkCall(context)
       request = decoded((raw) => method.decode(raw, context), bytes)
       checkAdmission(admission)
-      authorize(principal, method.needs(request))
+      authorize(context, principal, method.needs(request))
       return method.encode(await method.run(context, request))
     } catch (error) {
       return method.encode(method.refuse(statusOf(error, context.door.logger, name), request))
@@ -188,7 +188,7 @@ export const serveReceive = async (
     const principal = checkCall(context)
     const request = decoded(receiveMessageRequest.decode, bytes)
     if (admission === 'tooMany') throw new BrokerError('THROTTLED', { reason: 'polling full' })
-    authorize(principal, consuming({ ...request, topic: request.messageQueue?.topic }))
+    authorize(context, principal, consuming({ ...request, topic: request.messageQueue?.topic }))
     return await receiveMessage(context, request)
   } catch (error) {
     return refuseReceive(context, statusOf(error, context.door.logger, 'ReceiveMessage'))

@@ -10,6 +10,7 @@ import { KnownClients } from './clients.ts'
 import { type Door, grpcDoorDefaults, type GrpcDoorSettings } from './context.ts'
 import { type Certificate, Front, type FrontSettings } from './front.ts'
 import { guardStreams } from './guarded-streams.ts'
+import { restingLog } from './resting-log.ts'
 import { unaryMethods } from './methods.ts'
 import { parseAddress } from './operations/endpoints.ts'
 
@@ -106,6 +107,7 @@ export const openGrpcDoor = async (
     logger,
     clients,
     access,
+    logRefusal: restingLog(clock, (fields, message) => logger.warn(fields, message)),
     filters: new Filters(),
     brokerName,
     advertised,

@@ -52,13 +52,19 @@ const startOf = (world: World, settings: Settings): ServerStart => {
 
 const start = async (world: World, command: Command): Promise<void> => {
   const { settings } = await settingsOf(world, command)
-  const server = await world.startServer(startOf(world, settings))
+  const options = startOf(world, settings)
+  const { logger } = options
+  const server = await world.startServer(options)
   const { drainMs } = settings.shutdown
+  const { version } = world
   // Before the ready line: who reads it may stop the broker at once.
   world.onStop(() => {
+    logger.info({ drainMs }, 'stopping')
     server.close({ drainMs }).then(() => world.exit(0), fail(world))
   })
   world.onReload(() => void server.reload())
+  logger.info({ version, dataDir: options.dataDir, drainMs }, 'started')
+  if (settings.insecure) logger.warn({}, 'insecure: whoever reaches the ports may use them')
   const { grpcAddress: grpc, httpAddress: http } = server
   if (command.opts()['json'] === true) world.print(JSON.stringify({ ready: true, grpc, http }))
   else for (const line of readyLines(world, settings, server)) world.print(line)

@@ -113,7 +113,7 @@ export class TelemetryStream {
   #accept(settings: Settings): void {
     const { door, clientId } = this.#context
     const role = checkSettings(settings)
-    authorize(this.#principal, needsOf(settings))
+    authorize(this.#context, this.#principal, needsOf(settings))
     checkFilters(door, settings)
     this.#join(role)
     const isFirst = this.#known === undefined

@@ -110,6 +110,16 @@ Access('accept one signature only: every change of a byte is refused', () =>
   ),
 )
 
+Access('ask for a signature of each text, whichever came before', () => {
+  const accounts = new Accounts(parse(anAccount()))
+  const of = (signedText: string, madeFor = signedText) =>
+    refusalOf(() =>
+      accounts.verify({ accessKey: 'shop', signedText, signature: sign(madeFor).digest() }),
+    )
+  assert.equal([of('first'), of('second'), of('first')], ['', '', ''])
+  assert.is.not(of('second', 'first'), '')
+})
+
 const aName = fc.string({ unit: fc.constantFrom('a', 'b', '-'), minLength: 1, maxLength: 4 })
 const aPattern = fc.oneof(
   aName,

@@ -38,6 +38,7 @@ export const aDoor = ({ autoCreate = false } = {}) => {
     logger,
     clients: new KnownClients(),
     access: undefined,
+    logRefusal: (fields, message) => logger.warn(fields, message),
     filters: new Filters(),
     brokerName: 'glasspost',
     advertised: undefined,
