@@ -252,6 +252,11 @@ export class CommitLog {
     return this.#cache.get(offset)
   }
 
+  /** As `cached`, for who reads the log from one end to the other and would keep all of it. */
+  glance(offset: number): Buffer | undefined {
+    return this.#cache.glance(offset)
+  }
+
   /** A chunk from disk, kept in the cache; undefined when there is none. */
   load(offset: number): Promise<Buffer | undefined> {
     const cached = this.#cache.get(offset)

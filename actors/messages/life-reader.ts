@@ -71,7 +71,7 @@ export class LifeReader {
     let left = bytesMax
     let turn = TURN_BYTES
     while (position < end && left > 0) {
-      const chunk = log.cached(position) ?? (await log.chunks.read(position))
+      const chunk = log.glance(position) ?? (await log.chunks.read(position))
       if (chunk === undefined) {
         position = await this.#leap(position, end)
         continue

@@ -121,8 +121,15 @@ export class MessageIndex {
 
   /** For the audit: true for what was written and not dropped. */
   owns(from: number, page = 0): boolean {
-    const range = this.#ranges.find((known) => known.from === from)
-    return range !== undefined && page < 2 ** range.pageBits
+    let low = 0
+    let high = this.#ranges.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#ranges[middle] as NameRange).from < from) low = middle + 1
+      else high = middle
+    }
+    const range = this.#ranges[low]
+    return range?.from === from && page < 2 ** range.pageBits
   }
 
   async *#positionsIn(ranges: readonly NameRange[], hash: number): AsyncGenerator<number> {
@@ -144,7 +151,7 @@ export class MessageIndex {
       if (left <= 0) return false
       if (this.#isFull) await this.#write()
       const { position } = this
-      const chunk = log.cached(position) ?? (await log.chunks.read(position))
+      const chunk = log.glance(position) ?? (await log.chunks.read(position))
       if (chunk === undefined) {
         await this.#leap(position)
         continue

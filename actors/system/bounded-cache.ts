@@ -33,6 +33,11 @@ export class BoundedCache {
     return entry.value
   }
 
+  /** As `get`, for one who passes through everything once: it gets no second chance for that. */
+  glance(key: number): Buffer | undefined {
+    return this.#entries.get(key)?.value
+  }
+
   set(key: number, value: Buffer): void {
     this.delete(key)
     this.#entries.set(key, { value, isUsed: false, isLent: false })

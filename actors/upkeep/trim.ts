@@ -41,7 +41,7 @@ export const trimExpired = async (deps: TrimDeps): Promise<void> => {
 const firstKept = async (deps: TrimDeps, topic: Topic, queue: ConsumeQueue): Promise<number> => {
   const { offsetMin, offsetFirst } = queue
   // Dead letters that were sent back or purged go before their time.
-  if (offsetFirst > offsetMin) return offsetFirst
+  if (offsetFirst > offsetMin) return Math.min(offsetFirst, offsetMin + UNITS_MAX)
   const bornAfterMs = deps.clock.wallMs() - topic.settings.retention.ageMs
   if (offsetMin >= queue.offsetMax || bornAfterMs <= 0) return offsetMin
   const known = heads.get(queue)

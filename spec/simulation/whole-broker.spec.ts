@@ -22,6 +22,7 @@ const happenings = [
   'group ended',
   'rebuilt',
   'audited',
+  'found by id',
   'checkpoint failed',
   'redelivered: deadline',
   'redelivered: negativeAck',

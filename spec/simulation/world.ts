@@ -18,6 +18,8 @@ const topicNames = ['orders', 'prices', 'stock'] as const
 const groupNames = ['all', 'more', 'green'] as const
 const TAGS = ['green', 'red'] as const
 const CLIENT = 'client-1'
+/** One of so many messages is looked for by its id. */
+const IDS_SKIPPED = 4
 const LOADING_ROUNDS_MAX = 200
 const DRAIN_ROUNDS_MAX = 300
 
@@ -872,6 +874,23 @@ export class World {
     const copiesMax = Math.max(1, owners.length + this.consumed.resetsOf(owners))
     this.sent.whole(description, found, { nowMs: this.#nowMs + this.#jumpedMs, copiesMax })
     await clock.until(broker.groups.end(group))
+    await this.#findByIds(name, found)
+  }
+
+  /** The index of ids, however it came about, names what was received, and nothing else. */
+  async #findByIds(name: string, found: ReadonlyMap<string, number>): Promise<void> {
+    const { clock } = this.lives
+    const { broker } = this.#living
+    for (const [place, number] of found) {
+      if (number % IDS_SKIPPED !== 0) continue
+      const views = await clock.until(broker.messages.byId(`m${number}`, name))
+      const places = views.map(({ queueId, queueOffset }) => `${queueId}/${queueOffset}`)
+      for (const each of places) assert.is(found.get(each), number, `m${number} is at ${each}`)
+      const [queueId = 0, offset = 0] = place.split('/').map(Number)
+      const isTrimmed = offset < (broker.topics.describe(name).offsets[queueId]?.offsetMin ?? 0)
+      assert.ok(isTrimmed || places.includes(place), `m${number} is found by its id`)
+    }
+    this.#count('found by id')
   }
 
   #auditDeadLetter(topic: string, delivery: Delivery): void {
