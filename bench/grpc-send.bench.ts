@@ -1,16 +1,20 @@
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
-import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js'
+import { Server, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js'
 import { startServer, systemClock } from '../index.ts'
 import { grpcDoorDefaults } from '../protocols/grpc/context.ts'
 import { OK } from '../protocols/grpc/wire/common.ts'
 import { decodeSendMessage, sendMessageResponse } from '../protocols/grpc/wire/send-message.ts'
-import { createTopics, fill } from './support/brokers.ts'
+import { createTopics } from './support/brokers.ts'
+import {
+  asIs,
+  listen,
+  middle,
+  type Outcome,
+  pathOf,
+  run,
+  startClients,
+} from './support/grpc-bench.ts'
 import { withDirectory } from './support/places.ts'
-import type { GrpcLoad, GrpcLoadDone } from './support/grpc-load-process.ts'
 import { type Measure, progress, runRow } from './support/row.ts'
-import { median } from './support/stats.ts'
 
 /**
  * SendMessage of 1 KiB through the gRPC door beside a handler that only decodes and answers, in
@@ -18,8 +22,6 @@ import { median } from './support/stats.ts'
  * server's CPU time per message is compared as well.
  */
 const TOPIC = 'sent'
-
-const asIs = (bytes: Buffer): Buffer => bytes
 
 /** The same codec, no broker. */
 const openEmptyDoor = async (): Promise<{ address: string; close: () => void }> => {
@@ -41,44 +43,18 @@ const openEmptyDoor = async (): Promise<{ address: string; close: () => void }> 
     }))
     respond(null, sendMessageResponse.encode({ status: OK, entries }))
   }
-  const path = '/apache.rocketmq.v2.MessagingService/SendMessage'
-  server.register(path, handle, asIs, asIs, 'unary')
-  const port = await new Promise<number>((resolve, reject) =>
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
-      error ? reject(error) : resolve(bound),
-    ),
-  )
-  return { address: `127.0.0.1:${port}`, close: () => server.forceShutdown() }
+  server.register(pathOf('SendMessage'), handle, asIs, asIs, 'unary')
+  return { address: await listen(server), close: () => server.forceShutdown() }
 }
-
-interface Outcome {
-  readonly rate: number
-  readonly cpuUs: number
-}
-
-/** Lets the clients work, and says what they reached and what it cost this process. */
-const run = async (clients: ChildProcess, load: GrpcLoad): Promise<Outcome> => {
-  const before = process.cpuUsage()
-  clients.send(load)
-  const [done] = (await once(clients, 'message')) as [GrpcLoadDone]
-  const { user, system } = process.cpuUsage(before)
-  return { rate: (done.messages * 1_000) / done.ms, cpuUs: (user + system) / done.messages }
-}
-
-const middle = (outcomes: readonly Outcome[]): Outcome => ({
-  rate: median(outcomes.map(({ rate }) => rate)),
-  cpuUs: median(outcomes.map(({ cpuUs }) => cpuUs)),
-})
 
 const percent = (share: number): number => 100 * share
 
 await runRow('grpc-send', ({ quick, messages = quick ? 15_000 : 60_000 }) =>
   withDirectory(async (dataDir) => {
     const server = await startServer({ dataDir, grpcPort: 0 })
-    await createTopics(server.broker, [TOPIC, 'stored'])
+    await createTopics(server.broker, [TOPIC])
     const empty = await openEmptyDoor()
-    const file = fileURLToPath(new URL('./support/grpc-load-process.js', import.meta.url))
-    const clients = fork(file, [], { execArgv: [] })
+    const clients = startClients()
     const rounds = quick ? 5 : 9
     const ours: Outcome[] = []
     const theirs: Outcome[] = []
@@ -92,11 +68,6 @@ await runRow('grpc-send', ({ quick, messages = quick ? 15_000 : 60_000 }) =>
     }
     progress(`glasspost ${ours.map(({ rate }) => Math.round(rate)).join(' ')} msg/s`)
     progress(`empty     ${theirs.map(({ rate }) => Math.round(rate)).join(' ')} msg/s`)
-    const stored = messages * 4
-    await fill(server.broker, { topics: ['stored'], messages: stored, bodyBytes: 1_024 })
-    // Not to the last, so that no receive has to wait for a message.
-    const receive = { kind: 'receive', topic: 'stored', messages: stored - 1_024 } as const
-    const received = await run(clients, { ...receive, address: server.grpcAddress })
     clients.disconnect()
     empty.close()
     await server.close()
@@ -117,8 +88,6 @@ await runRow('grpc-send', ({ quick, messages = quick ? 15_000 : 60_000 }) =>
         value: percent(peer.cpuUs / subject.cpuUs),
         unit: '%',
       },
-      { name: 'receive streams of 32, acknowledged by batch', value: received.rate, unit: 'msg/s' },
-      { name: 'receive and ack, CPU of the server', value: received.cpuUs, unit: 'µs/msg' },
     ]
     return {
       measures,

@@ -29,7 +29,16 @@ const PROFILES = 'bench/dist/profiles'
 const here = fileURLToPath(new URL('.', import.meta.url))
 
 /** Cheap rows first, so that the first numbers come soon. */
-const order = ['send', 'grpc-send', 'slow-flush', 'idle-topics', 'leases', 'start-up']
+const order = [
+  'send',
+  'grpc-send',
+  'grpc-receive',
+  'ack-flush',
+  'slow-flush',
+  'idle-topics',
+  'leases',
+  'start-up',
+]
 
 const rowNames = async (): Promise<string[]> => {
   const all = (await readdir(here))

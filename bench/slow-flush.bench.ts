@@ -1,21 +1,25 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { CoreBroker } from '../actors/broker/broker.ts'
 import { brokerDefaults } from '../actors/broker/settings.ts'
-import { systemClock, systemRandom } from '../index.ts'
+import { createBroker, systemClock, systemRandom } from '../index.ts'
 import { EmbeddedBroker } from '../protocols/embedded/embedded-broker.ts'
 import { LevelPlace } from '../storage/level/level-place.ts'
 import type { Database } from '../storage/ports/database.ts'
 import type { Place } from '../storage/ports/place.ts'
 import { createTopics, fill } from './support/brokers.ts'
 import { withDirectory } from './support/places.ts'
-import { progress, runRow } from './support/row.ts'
+import { type Measure, progress, runRow } from './support/row.ts'
+import { loadSlowly, slowLoad, type SlowTimes } from './support/slow-load.ts'
+import { runWithSlowSync } from './support/slow-sync.ts'
 import { quantile } from './support/stats.ts'
 
-/** How long receive and ack take while every flush of the CommitLog takes half a second. */
-const FLUSH_MS = 500
-const CONSUMERS = 4
-const PAUSE_MS = 20
-const SENDS_IN_FLIGHT = 64
-const TOPIC = 'slow'
+/**
+ * How long receive and ack take while every flush takes half a second: once delayed in the port,
+ * where no thread waits, and once in the threads that sync, where the disk is slow in earnest.
+ */
+const { topic, group, flushMs, consumers, pauseMs, sendsInFlight } = slowLoad
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -71,74 +75,70 @@ const openSlow = async (
   return { broker, core }
 }
 
-interface Times {
-  readonly receives: number[]
-  readonly acks: number[]
-  readonly sends: number[]
+const filled = async (broker: EmbeddedBroker, forMs: number): Promise<void> => {
+  await createTopics(broker, [topic])
+  const messages = Math.ceil((forMs / pauseMs) * consumers * 32)
+  progress(`storing ${messages} messages`)
+  await fill(broker, { topics: [topic], messages, bodyBytes: 1_024 })
+  await broker.receive({ topic, group })
 }
 
-const timed = async <T>(into: number[], work: () => Promise<T>): Promise<T> => {
-  const startMs = performance.now()
-  const result = await work()
-  into.push(performance.now() - startMs)
-  return result
-}
-
-const loaded = async (broker: EmbeddedBroker, forMs: number): Promise<Times> => {
-  const times: Times = { receives: [], acks: [], sends: [] }
-  const untilMs = performance.now() + forMs
-  const consumer = async (): Promise<void> => {
-    while (performance.now() < untilMs) {
-      const messages = await timed(times.receives, () =>
-        broker.receive({ topic: TOPIC, group: 'readers' }),
-      )
-      await Promise.all(messages.map((message) => timed(times.acks, () => message.ack())))
-      await sleep(PAUSE_MS)
-    }
-  }
-  const producer = async (): Promise<void> => {
-    while (performance.now() < untilMs)
-      await timed(times.sends, () => broker.send(TOPIC, { body: 'x'.repeat(1_024) }))
-  }
-  await Promise.all([
-    ...Array.from({ length: CONSUMERS }, consumer),
-    ...Array.from({ length: SENDS_IN_FLIGHT }, producer),
-  ])
+const inPort = async (dataDir: string, forMs: number): Promise<SlowTimes> => {
+  const delay = { ms: 0 }
+  const { broker } = await openSlow(dataDir, delay)
+  await filled(broker, forMs)
+  delay.ms = flushMs
+  progress('every flush is slow now')
+  const times = await loadSlowly(broker, forMs)
+  delay.ms = 0
+  await broker.close()
   return times
 }
 
+const inThread = async (directory: string, forMs: number): Promise<SlowTimes | undefined> => {
+  const dataDir = join(directory, 'data')
+  const broker = await createBroker({ dataDir })
+  await filled(broker, forMs)
+  await broker.close()
+  progress('every fdatasync is slow now')
+  const file = fileURLToPath(new URL('./support/slow-flush-process.js', import.meta.url))
+  const output = await runWithSlowSync(directory, flushMs, [file, dataDir, String(forMs)])
+  return output === undefined ? undefined : (JSON.parse(output) as SlowTimes)
+}
+
+const measuresOf = (where: string, { receives, acks, sends }: SlowTimes): Measure[] => {
+  const budget = { atMost: 20 }
+  const ms = (name: string, values: readonly number[], q: number) => ({
+    name: `${where}: ${name}`,
+    value: quantile(values, q),
+    unit: 'ms',
+  })
+  return [
+    ms('receive p50', receives, 0.5),
+    { ...ms('receive p99', receives, 0.99), budget },
+    ms('ack p50', acks, 0.5),
+    { ...ms('ack p99', acks, 0.99), budget },
+    ms('send p50, which waits for the flush', sends, 0.5),
+    { name: `${where}: messages acknowledged`, value: acks.length, unit: '' },
+  ]
+}
+
 await runRow('slow-flush', ({ quick }) =>
-  withDirectory(async (dataDir) => {
+  withDirectory(async (directory) => {
     const forMs = quick ? 10_000 : 60_000
-    const delay = { ms: 0 }
-    const { broker } = await openSlow(dataDir, delay)
-    await createTopics(broker, [TOPIC])
-    const messages = Math.ceil((forMs / PAUSE_MS) * CONSUMERS * 32)
-    progress(`storing ${messages} messages`)
-    await fill(broker, { topics: [TOPIC], messages, bodyBytes: 1_024 })
-    await broker.receive({ topic: TOPIC, group: 'readers' })
-    delay.ms = FLUSH_MS
-    progress('every flush is slow now')
-    const times = await loaded(broker, forMs)
-    delay.ms = 0
-    await broker.close()
-    const budget = { atMost: 20 }
+    const ofPort = await inPort(join(directory, 'port'), forMs)
+    await mkdir(join(directory, 'thread'))
+    const ofThread = await inThread(join(directory, 'thread'), forMs)
     return {
       measures: [
-        { name: 'receive p50', value: quantile(times.receives, 0.5), unit: 'ms' },
-        { name: 'receive p99', value: quantile(times.receives, 0.99), unit: 'ms', budget },
-        { name: 'ack p50', value: quantile(times.acks, 0.5), unit: 'ms' },
-        { name: 'ack p99', value: quantile(times.acks, 0.99), unit: 'ms', budget },
-        {
-          name: 'send p50, which waits for the flush',
-          value: quantile(times.sends, 0.5),
-          unit: 'ms',
-        },
-        { name: 'messages acknowledged', value: times.acks.length, unit: '' },
+        ...measuresOf('in the port', ofPort),
+        ...(ofThread ? measuresOf('in the thread', ofThread) : []),
       ],
       notes: [
-        `every CommitLog write is delayed by ${FLUSH_MS} ms in the port; ${CONSUMERS} consumers take`,
-        `batches of 32 with ${PAUSE_MS} ms between, ${SENDS_IN_FLIGHT} sends are always waiting`,
+        `every CommitLog write is delayed by ${flushMs} ms, in the port or by a library preloaded`,
+        `before fsync and fdatasync${ofThread ? '' : ' (no C compiler here, so not measured)'};`,
+        `${consumers} consumers take batches of 32 with ${pauseMs} ms between, ${sendsInFlight}`,
+        'sends are always waiting',
       ],
     }
   }),

@@ -59,3 +59,7 @@ export const receive = async (
 /** One call for each, all at once. */
 export const ackEach = (broker: EmbeddedBroker, { handles }: Batch): Promise<unknown> =>
   Promise.all(handles.map((handle) => broker.ack(handle)))
+
+/** One call for all of them. */
+export const ackTogether = (broker: EmbeddedBroker, { handles }: Batch): Promise<unknown> =>
+  broker.ackAll(handles)
