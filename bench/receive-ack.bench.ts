@@ -36,20 +36,25 @@ await runRow('receive-ack', ({ quick, messages = quick ? 1_000_000 : 10_000_000 
   withDirectory(async (dataDir) => {
     progress(`storing ${messages} messages`)
     await filled(dataDir, { topics: [TOPIC], messages, bodyBytes: BODY_BYTES })
-    const together = await drain(dataDir, { group: 'together', messages, ack: ackTogether })
-    const each = await drain(dataDir, { group: 'each', messages, ack: ackEach })
+    const together = { group: 'together', ack: ackTogether }
+    const each = { group: 'each', ack: ackEach }
+    // What comes first pays for the compiler.
+    for (const { group, ack } of [together, each])
+      await drain(dataDir, { group: `${group} to warm up`, messages: messages / 10, ack })
+    const rateTogether = await drain(dataDir, { ...together, messages })
+    const rateEach = await drain(dataDir, { ...each, messages })
     return {
       measures: [
         { name: 'messages stored', value: messages, unit: '' },
         {
           name: 'receive + ack, 1 ack call per batch',
-          value: together,
+          value: rateTogether,
           unit: 'msg/s',
           budget: { atLeast: 150_000 },
         },
         {
           name: 'receive + ack, 32 ack calls per batch',
-          value: each,
+          value: rateEach,
           unit: 'msg/s',
           budget: { atLeast: 100_000 },
         },
