@@ -1,7 +1,7 @@
 import { textSize } from '../wire/text.ts'
 import { BrokerError } from '../errors.ts'
 import { delayOfLevel } from '../timer/delay-levels.ts'
-import type { EncodedMessage } from './message.ts'
+import type { EncodedMessage, MessageType } from './message.ts'
 import { encodeProperties } from './properties-block.ts'
 import {
   checkBody,
@@ -66,31 +66,33 @@ export const encodeDraft = (draft: MessageDraft, context: DraftContext): Encoded
   }
   const { bornAtMs, bornHost } = context
   const traceContext = ''
-  const deliverAtMs = deliverAtMsOf(draft, bornAtMs)
-  const system = encodeSystem({
-    messageId,
-    tag,
-    keys,
-    messageGroup,
-    bornAtMs,
-    bornHost,
-    traceContext,
-    ...(deliverAtMs === undefined ? {} : { deliverAtMs }),
-  })
+  const deliverAtMs = isDelayed(draft) ? deliverAtMsOf(draft, bornAtMs) : undefined
+  const fields = { messageId, tag, keys, messageGroup, bornAtMs, bornHost, traceContext }
+  const system = encodeSystem(deliverAtMs === undefined ? fields : { ...fields, deliverAtMs })
   const properties = checkedProperties(draft.properties, named)
-  const encoded = { messageId, tag, messageGroup, keys, system, properties, body }
-  const { transaction } = context
-  if (transaction === undefined && deliverAtMs === undefined)
-    return { type: messageGroup === '' ? 'NORMAL' : 'FIFO', ...encoded }
-  return {
-    type: transaction === undefined ? 'DELAY' : 'TRANSACTION',
-    ...encoded,
-    ...(deliverAtMs !== undefined && deliverAtMs > bornAtMs ? { deliverAtMs } : {}),
-    ...(transaction?.checkAfterMs === undefined
-      ? {}
-      : { checkAfterMs: checkedCheckAfterMs(transaction.checkAfterMs) }),
-  }
+  const type: MessageType = messageGroup === '' ? 'NORMAL' : 'FIFO'
+  const encoded = { type, messageId, tag, messageGroup, keys, system, properties, body }
+  return context.transaction === undefined && deliverAtMs === undefined
+    ? encoded
+    : deferred(encoded, context, deliverAtMs)
 }
+
+const isDelayed = ({ deliverAtMs, delayMs, delayLevel }: MessageDraft): boolean =>
+  deliverAtMs !== undefined || delayMs !== undefined || delayLevel !== undefined
+
+/** A message that waits for its time, for its transaction, or for both. */
+const deferred = (
+  encoded: EncodedMessage,
+  { transaction, bornAtMs }: DraftContext,
+  deliverAtMs: number | undefined,
+): EncodedMessage => ({
+  ...encoded,
+  type: transaction === undefined ? 'DELAY' : 'TRANSACTION',
+  ...(deliverAtMs !== undefined && deliverAtMs > bornAtMs ? { deliverAtMs } : {}),
+  ...(transaction?.checkAfterMs === undefined
+    ? {}
+    : { checkAfterMs: checkedCheckAfterMs(transaction.checkAfterMs) }),
+})
 
 /** The delivery time that a draft asks for, wall clock; undefined when it asks for none. */
 const deliverAtMsOf = (

@@ -185,6 +185,7 @@ export const decodeSystem = (bytes: Uint8Array): SystemFields => {
         break
     }
   }
+  if (deliverAtMs === undefined && origin === undefined) return fields
   return {
     ...fields,
     ...(deliverAtMs === undefined ? {} : { deliverAtMs }),

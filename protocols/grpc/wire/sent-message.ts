@@ -276,7 +276,9 @@ const messageOf = (draft: Draft, bytes: Buffer, bounds: DeliveryBounds): Encoded
   checkMessageId(messageId)
   checkMessageGroup(messageGroup)
   const type = typeOf(draft)
-  return {
+  const schedule = scheduleOf(draft, bounds)
+  const check = checkOf(draft, type)
+  const message = {
     type,
     messageId,
     tag,
@@ -285,7 +287,9 @@ const messageOf = (draft: Draft, bytes: Buffer, bounds: DeliveryBounds): Encoded
     system: draft.spans.block(bytes),
     properties: properties.block(bytes),
     body: bytes.subarray(draft.bodyStart, draft.bodyEnd),
-    ...scheduleOf(draft, bounds),
-    ...checkOf(draft, type),
   }
+  // Nearly every message is for now: no second object for those.
+  return schedule === AT_ONCE && check === NO_CHECK
+    ? message
+    : { ...message, ...schedule, ...check }
 }
