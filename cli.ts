@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { buffer } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -19,12 +20,31 @@ const world: World = {
   },
   saveBackup: async (...to) => (await import('./index.ts')).saveBackup(...to),
   restoreBackup: async (options) => (await import('./index.ts')).restoreBackup(options),
+  benchInProcess: async ({ name, queues, folder }) => {
+    const { createBroker } = await import('./index.ts')
+    const dataDir = await mkdtemp(join(resolve(folder), 'glasspost-bench-'))
+    const broker = await createBroker({ dataDir })
+    await broker.topics.create(name, { queues })
+    return {
+      name: `a broker in this process, in ${folder}`,
+      send: async (body) => void (await broker.send(name, { body })),
+      receive: async () => {
+        const messages = await broker.receive({ topic: name, group: name, waitMs: 1_000 })
+        return messages.map((message) => () => message.ack())
+      },
+      close: async () => {
+        await broker.close()
+        await rm(dataDir, { recursive: true })
+      },
+    }
+  },
   createLogger,
   print: (line) => void process.stdout.write(`${line}\n`),
   complain: (line) => void process.stderr.write(`${line}\n`),
   input: () => buffer(process.stdin),
   inputLines: () => createInterface({ input: process.stdin }),
   wallMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
   sleep: (ms) => sleep(ms),
   exit: (code) => process.exit(code),
   onReload: (reload) => void process.on('SIGHUP', reload),
@@ -44,6 +64,6 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 
 // The gRPC library would write lines of its own, and strangers could make it write many.
-if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE)
+process.env['GRPC_VERBOSITY'] ??= 'NONE'
 
 createProgram(world).parse()

@@ -3,6 +3,7 @@ import { withAdminOptions } from './admin/action.ts'
 import { ackCommand } from './commands/ack.ts'
 import { auditCommand } from './commands/audit.ts'
 import { backupCommand } from './commands/backup.ts'
+import { benchCommand } from './commands/bench.ts'
 import { configCommand } from './commands/config.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { dlqCommand } from './commands/dlq.ts'
@@ -46,6 +47,7 @@ const commands: readonly ((world: World) => Command)[] = [
   doctorCommand,
   backupCommand,
   restoreCommand,
+  benchCommand,
   configCommand,
   explainCommand,
 ]

@@ -1,3 +1,4 @@
+import type { BenchTarget } from './bench/target.ts'
 import type { BackupHeader, OnProgress, WrittenBackup } from '../../model/backup.ts'
 import type { Examination, VerifyStep } from '../../model/doctor.ts'
 import type { Logger } from '../../model/ports.ts'
@@ -72,6 +73,12 @@ export interface World {
   }) => Promise<Examination>
   /** Reads everything in a data directory that no broker is using. */
   readonly verify: (dataDir: string) => AsyncIterable<VerifyStep>
+  /** A broker of its own in a new folder within `folder`, which goes with it. */
+  readonly benchInProcess: (asked: {
+    readonly name: string
+    readonly queues: number
+    readonly folder: string
+  }) => Promise<BenchTarget>
   readonly createLogger: (level: string) => Logger
   /** One line on stdout. */
   print(line: string): void
@@ -81,6 +88,7 @@ export interface World {
   input(): Promise<Buffer>
   inputLines(): AsyncIterable<string>
   wallMs(): number
+  readonly monotonicMs: () => number
   sleep(ms: number): Promise<void>
   exit(code: number): never
   /** Runs once, at the first SIGINT or SIGTERM; a second signal does not wait. */

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
@@ -116,6 +116,23 @@ Admin('tail prints what comes, and never leases', async ({ glasspost, broker }) 
     .split('\n')
     .map((line) => String(Object(JSON.parse(line)).body))
   assert.equal(bodies, ['before', 'one', 'two'])
+})
+
+Admin('bench puts a load on it, and leaves nothing', async ({ glasspost, folder }) => {
+  const flags = ['bench', '--messages', '60', '--in-flight', '4', '--json']
+  const phasesOf = (stdout: string) =>
+    (JSON.parse(stdout) as { phases: { what: string; messages: number }[] }).phases
+  const expected = ['send', 'receive and acknowledge'].map((what) => ({ what, messages: 60 }))
+  for (const extra of [[], ['--in-process', folder]]) {
+    const { code, stdout, stderr } = await glasspost(...flags, ...extra)
+    assert.is(code, 0, stderr)
+    assert.equal(
+      phasesOf(stdout).map(({ what, messages }) => ({ what, messages })),
+      expected,
+    )
+  }
+  assert.not.match((await glasspost('topic', 'list')).stdout, 'bench')
+  assert.equal(await readdir(folder), ['data'])
 })
 
 Admin('a body that a terminal would obey is shown, not sent', async ({ glasspost }) => {
