@@ -81,7 +81,7 @@ export const brokerDefaults: BrokerSettings = {
     nearWindowMs: 300_000,
     nearMax: 262_144,
     batchMax: 1_024,
-    batchesMax: 4,
+    batchesMax: 32,
     tickMs: 5,
     jumpCheckMs: 1_000,
     jumpMs: 100,

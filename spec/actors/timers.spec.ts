@@ -182,11 +182,46 @@ Timers('do not fire when they are recalled while their message is read', async (
     return found
   }
   await bench.lives.clock.advance(1_500)
-  assert.is(await bench.recall(receipt), 'recalled')
+  bench.lives.place.slowWrites('commit-log', 500)
+  const recalling = bench.broker.timers.recall(TOPIC, receipt.recallHandle ?? '')
+  await bench.lives.clock.settle()
   isRead()
   await bench.lives.clock.advance(5_000)
+  assert.is((await recalling).outcome, 'recalled')
   assert.is(bench.delivered, 0)
   assert.is(bench.count(), 0)
+})
+
+Timers('tell of no end before it is on disk', async () => {
+  const bench = await Bench.open()
+  const { recallHandle = '' } = await bench.schedule('a', bench.nowMs + 60_000)
+  bench.lives.place.slowWrites('commit-log', 500)
+  const told: string[] = []
+  for (const who of ['first', 'second'])
+    void bench.broker.timers
+      .recall(TOPIC, recallHandle)
+      .then(({ outcome }) => told.push(`${who} ${outcome}`))
+  await bench.lives.clock.advance(400)
+  assert.equal(told, [])
+  assert.is(bench.count(), 1, 'the gauge is not ahead of the disk either')
+  await bench.lives.clock.advance(2_000)
+  assert.equal(told, ['first recalled', 'second recalled'])
+  assert.is(bench.count(), 0)
+})
+
+Timers('notice within a second that the wall clock was set', async () => {
+  const bench = await Bench.open()
+  await bench.schedule('a', bench.nowMs + 200_000)
+  await bench.lives.clock.advance(1)
+  bench.lives.clock.jumpWall(250_000)
+  await bench.lives.clock.advance(1_100)
+  assert.is(bench.delivered, 1)
+  await bench.schedule('b', bench.nowMs + 1_000)
+  bench.lives.clock.jumpWall(-3_600_000)
+  await bench.lives.clock.advance(3_000_000)
+  assert.is(bench.delivered, 1, 'set back: it waits for its time by the wall')
+  await bench.lives.clock.advance(602_000)
+  assert.is(bench.delivered, 2)
 })
 
 Timers('come in due order after a long stop, more than fit in memory at once', async () => {
