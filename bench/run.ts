@@ -37,6 +37,7 @@ const order = [
   'slow-flush',
   'idle-topics',
   'leases',
+  'timers',
   'start-up',
 ]
 

@@ -8,6 +8,10 @@ import {
 } from '../../machines/consumer-group/consumer-group.machine.ts'
 import { dispatcherMachine } from '../../machines/dispatcher/dispatcher.machine.ts'
 import { sessionMachine } from '../../machines/session/session.machine.ts'
+import {
+  type FiringOutcome,
+  timerWheelMachine,
+} from '../../machines/timer-wheel/timer-wheel.machine.ts'
 import { topicMachine, type TopicRef } from '../../machines/topic/topic.machine.ts'
 import { upkeepMachine } from '../../machines/upkeep/upkeep.machine.ts'
 import { BrokerError } from '../../model/errors.ts'
@@ -246,5 +250,58 @@ Charts('a session is lost in silence, kept by calls, and ended by a goodbye', ()
   assert.is(polite.getSnapshot().value, 'lost')
   assert.is(released, 2)
 })
+
+Charts(
+  'a timer wheel loads, waits, fires, holds and backs off, and only stopping ends it',
+  async () => {
+    const steps: string[] = []
+    const clock = new SimulatedClock()
+    const outcomes: (FiringOutcome | 'fails')[] = ['fired', 'held', 'empty', 'fails', 'fired']
+    const machine = timerWheelMachine.provide({
+      actions: { noteJump: (_, { ms }) => steps.push(`jumped ${ms}`) },
+      actors: {
+        loadNear: fromPromise(async () => void steps.push('load')),
+        waitForDue: fromCallback(() => void steps.push('wait')),
+        fireDue: fromPromise(async () => {
+          const outcome = outcomes.shift() ?? 'fired'
+          steps.push(outcome)
+          if (outcome === 'fails') throw new Error('no')
+          return outcome
+        }),
+      },
+    })
+    const input = { backoff: { msBase: 50, msMax: 5_000 }, heldMs: 20 }
+    const actor = createActor(machine, { clock, input }).start()
+    const state = () => JSON.stringify(actor.getSnapshot().value)
+    await settle()
+    assert.is(state(), '{"ticking":"waiting"}')
+    actor.send({ type: 'wheel.due' })
+    await settle()
+    assert.is(state(), '{"ticking":"waiting"}')
+    actor.send({ type: 'wheel.jumped', ms: 700 })
+    await settle()
+    actor.send({ type: 'wheel.due' })
+    await settle()
+    assert.is(state(), '"held"')
+    clock.increment(20)
+    await settle()
+    assert.is(state(), '{"ticking":"waiting"}', 'empty: more was loaded')
+    actor.send({ type: 'wheel.due' })
+    await settle()
+    assert.is(state(), '"backingOff"')
+    assert.is(actor.getSnapshot().context.failures, 1)
+    clock.increment(50)
+    await settle()
+    actor.send({ type: 'wheel.failed', error: new Error('gone') })
+    assert.is(state(), '"backingOff"', 'what was fired is gone')
+    clock.increment(100)
+    await settle()
+    const expected =
+      'load wait fired wait jumped 700 load wait held empty load wait fails load wait'
+    assert.is(steps.join(' '), `${expected} load wait`)
+    actor.send({ type: 'wheel.stop' })
+    assert.is(actor.getSnapshot().status, 'done')
+  },
+)
 
 Charts.run()
