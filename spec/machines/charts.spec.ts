@@ -260,7 +260,9 @@ Charts(
     const machine = timerWheelMachine.provide({
       actions: { noteJump: (_, { ms }) => steps.push(`jumped ${ms}`) },
       actors: {
-        loadNear: fromPromise(async () => void steps.push('load')),
+        loadNear: fromPromise<void>(async () => {
+          steps.push('load')
+        }),
         waitForDue: fromCallback(() => void steps.push('wait')),
         fireDue: fromPromise(async () => {
           const outcome = outcomes.shift() ?? 'fired'
