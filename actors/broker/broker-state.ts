@@ -1,5 +1,5 @@
 import { LogSpace } from '../../machines/retention/log-space.ts'
-import { DeferredSet } from '../../machines/timer-wheel/deferred-set.ts'
+import { DeferredSet, type DeferredSetOptions } from '../../machines/timer-wheel/deferred-set.ts'
 import type { RegistryFact } from '../../model/addressing/registry-facts.ts'
 import type { DeliveriesAddress, DeliveryFact } from '../../model/delivery/facts.ts'
 import type { DeferredKind } from '../../model/deferred/deferred.ts'
@@ -19,8 +19,7 @@ export interface BrokerStateDeps extends Omit<TopicDeps, 'onGone' | 'onNews'> {
   readonly sessions: SessionBook
   /** Bytes of log that are reclaimed together. */
   readonly extentBytes: number
-  /** How long it is known what became of a timer or transaction. */
-  readonly memoryMs: number
+  readonly deferred: DeferredSetOptions
 }
 
 /**
@@ -51,10 +50,9 @@ export class BrokerState {
   constructor(deps: BrokerStateDeps) {
     this.#deps = deps
     this.space = new LogSpace(deps.extentBytes)
-    const { memoryMs } = deps
     this.deferred = {
-      timer: new DeferredSet('timer', { memoryMs }),
-      transaction: new DeferredSet('transaction', { memoryMs }),
+      timer: new DeferredSet('timer', deps.deferred),
+      transaction: new DeferredSet('transaction', deps.deferred),
     }
     this.#topicDeps = {
       ...deps,

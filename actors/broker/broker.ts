@@ -120,7 +120,10 @@ export class CoreBroker implements Broker {
       cache: this.blockCache,
       cacheBase: () => CACHE_KEYS * cacheKeys++,
       readBlock: this.index.readBlock,
-      memoryMs: settings.timers.recallMemoryMs,
+      deferred: {
+        memoryMs: settings.timers.recallMemoryMs,
+        entriesMax: settings.timers.checkpointEntriesMax,
+      },
     })
     this.#seal = new HandleSeal(place.secret)
     const { state, log, index } = this

@@ -47,6 +47,8 @@ export interface TimerSettings extends TimerWheelSettings, DeferredLimits {
   readonly recallMemoryMs: number
   /** The sizes of the set are compared with what is stored so often. */
   readonly sweepEveryMs: number
+  /** Written to the index in one batch, so that no turn is long. */
+  readonly checkpointEntriesMax: number
 }
 
 export interface DiskSettings {
@@ -78,10 +80,11 @@ export const brokerDefaults: BrokerSettings = {
     horizonMs: 365 * 24 * 3_600_000,
     recallMemoryMs: 24 * 3_600_000,
     sweepEveryMs: 600_000,
+    checkpointEntriesMax: 1_024,
     nearWindowMs: 300_000,
     nearMax: 262_144,
-    batchMax: 1_024,
-    batchesMax: 32,
+    batchMax: 512,
+    batchesMax: 64,
     tickMs: 5,
     jumpCheckMs: 1_000,
     jumpMs: 100,

@@ -22,7 +22,7 @@ import type { CommitLog } from '../commit-log/commit-log.ts'
 import type { DeliveriesCell } from '../consumer-group/deliveries-cell.ts'
 import type { FactsSpan } from '../system/facts-span.ts'
 import type { Topic } from '../topic/topic.ts'
-import { sliceDeferred } from './deferred-checkpoint.ts'
+import { checkpointDeferred } from './deferred-checkpoint.ts'
 import type { IndexStore } from './index-store.ts'
 
 const SLICE_BYTES = 1 << 20
@@ -85,12 +85,14 @@ export const checkpoint = async ({ state, log, index, clock }: CheckpointDeps): 
     if (!set.isDirty) continue
     await write(slice)
     slice = newSlice()
-    const changes = sliceDeferred(set, log.position, log.storeAtMs())
-    slice.operations.push(...changes.operations)
-    slice.written.push(changes.written)
-    slice.lost.push(changes.lost)
-    await write(slice)
-    slice = newSlice()
+    const { batches, written, lost } = checkpointDeferred(set, log.position, log.storeAtMs())
+    try {
+      for (const operations of batches) await write({ ...newSlice(), operations })
+    } catch (error) {
+      lost()
+      throw error
+    }
+    written()
   }
   const { gaps, live } = state.space
   const span = spanAt(state.logSpan, log.position)

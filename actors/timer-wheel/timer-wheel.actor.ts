@@ -193,6 +193,8 @@ export class TimerWheel {
       }
       const [oldest] = this.#batches
       if (this.#batches.size >= settings.batchesMax) await oldest
+      // Commits, requests and other timers have their turn between two batches.
+      await new Promise<void>((resolve) => clock.soon(resolve))
     }
   }
 

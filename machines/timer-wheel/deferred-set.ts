@@ -38,6 +38,13 @@ export interface DeferredKey {
   readonly id: number
 }
 
+export interface DeferredSetOptions {
+  /** How long an end is remembered. */
+  readonly memoryMs: number
+  /** Written to the index in one batch, so that no turn is long. */
+  readonly entriesMax: number
+}
+
 /**
  * The set of deferred messages of one kind: a projection of their facts. In memory is what is due
  * in the near window and what differs from the index; of the rest it holds two bytes each.
@@ -47,6 +54,7 @@ export interface DeferredKey {
  */
 export class DeferredSet {
   readonly kind: DeferredKind
+  readonly entriesMax: number
   readonly table = new DeferredTable()
   readonly outcomes: DeferredOutcomes
   readonly topics = new Map<number, TopicDeferred>()
@@ -72,8 +80,9 @@ export class DeferredSet {
   /** Told when something is due before all else, or is the first of all. */
   onEarlier: (() => void) | undefined
 
-  constructor(kind: DeferredKind, { memoryMs }: { memoryMs: number }) {
+  constructor(kind: DeferredKind, { memoryMs, entriesMax }: DeferredSetOptions) {
     this.kind = kind
+    this.entriesMax = entriesMax
     this.outcomes = new DeferredOutcomes(memoryMs)
   }
 
@@ -236,7 +245,8 @@ export class DeferredSet {
 
   foldAdded(entry: DeferredEntry): void {
     if (this.outcomes.isPending(entry.id)) return
-    this.add(entry)
+    // A checkpoint that a crash cut short may have written its keys.
+    this.table.isIndexed[this.add(entry)] = 1
     this.appeared(entry.id)
   }
 

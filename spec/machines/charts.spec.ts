@@ -260,7 +260,7 @@ Charts(
     const machine = timerWheelMachine.provide({
       actions: { noteJump: (_, { ms }) => steps.push(`jumped ${ms}`) },
       actors: {
-        loadNear: fromPromise<void>(async () => {
+        loadNear: fromPromise<void, void>(async () => {
           steps.push('load')
         }),
         waitForDue: fromCallback(() => void steps.push('wait')),

@@ -20,6 +20,7 @@ const settings = {
     horizonMs: 10_000_000,
     recallMemoryMs: MEMORY_MS,
     sweepEveryMs: 3_000,
+    checkpointEntriesMax: 2,
     nearWindowMs: 10_000,
     nearMax: 8,
     batchMax: 3,
