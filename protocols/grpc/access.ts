@@ -1,4 +1,5 @@
 import type { Principal, Proof, Right } from '../../model/access.ts'
+import type { ReceiptHandle } from '../../model/delivery/receipt-handle.ts'
 import { BrokerError, isBrokerError } from '../../model/errors.ts'
 import type { CallContext } from './context.ts'
 
@@ -87,4 +88,22 @@ const check = (principal: Principal, needs: readonly Need[]): void => {
       ? { accessKey, right: 'subscribe', what: `topics as group '${missing.group}'` }
       : { accessKey, right: missing.rights.join(' or '), what: `topic '${missing.topic}'` },
   )
+}
+
+/**
+ * Opens a handle. Where there are accounts it must be of the topic and group that were named,
+ * since it is these that the caller has rights on.
+ */
+export const openHandle = (
+  { door: { access, broker } }: CallContext,
+  text: string,
+  named: { readonly topic: string; readonly group: string },
+): ReceiptHandle => {
+  const handle = broker.openHandle(text)
+  if (access === undefined) return handle
+  const isNamed =
+    broker.topics.find(named.topic)?.topicId === handle.topicId &&
+    broker.groups.find(named.group)?.groupId === handle.groupId
+  if (isNamed) return handle
+  throw new BrokerError('RECEIPT_HANDLE_INVALID', { reason: 'it is of another topic or group' })
 }

@@ -2,7 +2,7 @@ import type { Settings } from './schema.ts'
 
 /** The settings of the broker itself, under the names that it has for them. */
 export const brokerTuning = (settings: Settings) => {
-  const { commitLog, disk, index, receive, topics, upkeep } = settings
+  const { commitLog, disk, groups, index, receive, timers, topics, transactions, upkeep } = settings
   const { backoffMsBase, backoffMsMax, ...log } = commitLog
   return {
     commitLog: { ...log, backoff: { msBase: backoffMsBase, msMax: backoffMsMax } },
@@ -15,11 +15,13 @@ export const brokerTuning = (settings: Settings) => {
     blockCacheBytes: index.blockCacheBytes,
     sessionGraceMs: settings.sessions.graceMs,
     topicsMax: topics.max,
-    groupsMax: settings.groups.max,
-    groupsStartFrom: settings.groups.startFrom,
+    groupsMax: groups.max,
+    groupsStartFrom: groups.startFrom,
     ackFlush: receive.ackFlush,
     autoCreatedTopicsMax: topics.autoCreatedMax,
     retention: { ageMs: topics.retentionMs, bytes: topics.retentionBytes },
+    timers,
+    transactions,
     disk,
   }
 }

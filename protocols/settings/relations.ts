@@ -72,6 +72,10 @@ const contradictory: readonly Rule[] = [
     grpc.inFlightPerConnectionMax,
     grpc.inFlightMax,
   ]),
+  within('grpc.deliverAheadMsMax', 'timers.horizonMs', ({ grpc, timers }) => [
+    grpc.deliverAheadMsMax,
+    timers.horizonMs,
+  ]),
   within('topics.autoCreatedMax', 'topics.max', ({ topics }) => [
     topics.autoCreatedMax,
     topics.max,

@@ -41,7 +41,7 @@ const grpc = z.strictObject({
   }),
   deliverAheadMsMax: whole('how far ahead clients may schedule a message', {
     min: SECOND,
-    max: 365 * DAY,
+    max: 3_650 * DAY,
     otherwise: DAY,
   }),
   handshakeMs: whole('a connection that has not said by then what it speaks is closed', {
@@ -100,6 +100,37 @@ const topics = z.strictObject({
     min: 0,
     max: Number.MAX_SAFE_INTEGER,
     otherwise: 0,
+  }),
+})
+
+const timers = z.strictObject({
+  horizonMs: whole('no delivery time lies further ahead, whoever asks for it', {
+    min: 60 * SECOND,
+    max: 3_650 * DAY,
+    otherwise: 365 * DAY,
+  }),
+  recallMemoryMs: whole('how long it is known what became of a timer or transaction', {
+    min: 60 * SECOND,
+    max: 30 * DAY,
+    otherwise: DAY,
+  }),
+})
+
+const transactions = z.strictObject({
+  checkAfterMs: whole('how long a producer is left alone with a half message', {
+    min: 100,
+    max: HOUR,
+    otherwise: 6 * SECOND,
+  }),
+  checkEveryMs: whole('pause between questions about one half message', {
+    min: 100,
+    max: HOUR,
+    otherwise: 30 * SECOND,
+  }),
+  checksMax: whole('questions about one half message before it is dropped', {
+    min: 1,
+    max: 1_000,
+    otherwise: 15,
   }),
 })
 
@@ -236,6 +267,8 @@ export const settingsSchema = z.strictObject({
     })
     .prefault({}),
   receive: receive.prefault({}),
+  timers: timers.prefault({}),
+  transactions: transactions.prefault({}),
   sessions: z
     .strictObject({
       graceMs: whole('how long a client may be silent before its leases end', {

@@ -1,5 +1,6 @@
 import { checkGroupName, checkTopicName } from '../../../model/addressing/names.ts'
 import type { ReceiptHandle } from '../../../model/delivery/receipt-handle.ts'
+import { openHandle } from '../access.ts'
 import type { CallContext } from '../context.ts'
 import { aggregateOf, OK, statusOf } from '../status.ts'
 import { nameOf, type Status } from '../wire/common.ts'
@@ -12,15 +13,16 @@ import type {
 
 /** All that are genuine in one call to the broker; what is not has its own status. */
 const ackEntries = async (
-  { door }: CallContext,
+  context: CallContext,
   entries: readonly AckEntry[],
+  named: { readonly topic: string; readonly group: string },
 ): Promise<Status[]> => {
-  const { broker, logger } = door
+  const { broker, logger } = context.door
   const statuses: Status[] = entries.map(() => OK)
   const opened: { handle: ReceiptHandle; place: number }[] = []
   for (const [place, { receiptHandle }] of entries.entries())
     try {
-      opened.push({ handle: broker.openHandle(receiptHandle), place })
+      opened.push({ handle: openHandle(context, receiptHandle, named), place })
     } catch (error) {
       statuses[place] = statusOf(error, logger, 'AckMessage')
     }
@@ -45,9 +47,9 @@ export const ackMessage = async (
   context: CallContext,
   request: AckMessageRequest,
 ): Promise<AckMessageResponse> => {
-  checkTopicName(nameOf(request.topic))
-  checkGroupName(nameOf(request.group))
-  const statuses = await ackEntries(context, request.entries)
+  const topic = checkTopicName(nameOf(request.topic))
+  const group = checkGroupName(nameOf(request.group))
+  const statuses = await ackEntries(context, request.entries, { topic, group })
   return {
     status: aggregateOf(statuses),
     entries: request.entries.map((entry, index) => resultOf(entry, statuses[index] ?? OK)),

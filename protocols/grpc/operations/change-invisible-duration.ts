@@ -1,5 +1,6 @@
 import { checkGroupName, checkTopicName } from '../../../model/addressing/names.ts'
 import { checkInvisibleMs } from '../../../model/delivery/limits.ts'
+import { openHandle } from '../access.ts'
 import type { CallContext } from '../context.ts'
 import { OK } from '../status.ts'
 import { nameOf } from '../wire/common.ts'
@@ -19,9 +20,10 @@ export const changeInvisibleDuration = async (
 ): Promise<ChangeInvisibleDurationResponse> => {
   const { broker } = context.door
   const { receiptHandle, invisibleMs = 0 } = request
-  checkTopicName(nameOf(request.topic))
-  checkGroupName(nameOf(request.group))
+  const topic = checkTopicName(nameOf(request.topic))
+  const group = checkGroupName(nameOf(request.group))
   checkInvisibleMs(invisibleMs, 0)
-  const handle = await broker.extend(broker.openHandle(receiptHandle), invisibleMs)
+  const opened = openHandle(context, receiptHandle, { topic, group })
+  const handle = await broker.extend(opened, invisibleMs)
   return { status: OK, receiptHandle: broker.sealHandle(handle) }
 }

@@ -1,5 +1,6 @@
 import { checkGroupName, checkTopicName } from '../../../model/addressing/names.ts'
 import { isBrokerError } from '../../../model/errors.ts'
+import { openHandle } from '../access.ts'
 import type { CallContext } from '../context.ts'
 import { OK } from '../status.ts'
 import { nameOf, type Status } from '../wire/common.ts'
@@ -21,10 +22,10 @@ export const forwardMessageToDeadLetterQueue = async (
   request: DeadLetterRequest,
 ): Promise<{ status: Status }> => {
   const { broker, logger } = context.door
-  checkTopicName(nameOf(request.topic))
-  checkGroupName(nameOf(request.group))
+  const topic = checkTopicName(nameOf(request.topic))
+  const group = checkGroupName(nameOf(request.group))
   try {
-    const handle = broker.openHandle(request.receiptHandle)
+    const handle = openHandle(context, request.receiptHandle, { topic, group })
     await broker.deadLetter(handle, `the consumer gave up at attempt ${request.deliveryAttempt}`)
   } catch (error) {
     if (!isOver(error)) throw error

@@ -16,7 +16,8 @@ import {
   sendRequest,
   settingsCommand,
 } from './support/requests.ts'
-import { codeOf, receive } from './support/serving.ts'
+import type { FakeBroker } from './support/fake-broker.ts'
+import { codeOf, receive, serve } from './support/serving.ts'
 
 /** RocketMQ gRPC 2: which right each RPC needs, and that it is asked for. */
 const Rights = suite('rights at the gRPC door')
@@ -134,6 +135,24 @@ Rights('of heartbeats of producers, who have no group', async () => {
   const request = new service.HeartbeatRequest().setClientType(definition.ClientType.PRODUCER)
   assert.is(await codeOf('Heartbeat', callOf('publisher'), request), 20000)
   assert.is(await codeOf('Heartbeat', callOf('nobody'), request), UNAUTHORIZED)
+})
+
+Rights('do not reach through a handle of another topic or group', async () => {
+  const texts = async (key: Key, handle: object) => {
+    const call = callOf(key)
+    ;(call.door.broker as FakeBroker).attemptsMax.set('group', 17)
+    const request = changeRequest('orders', JSON.stringify(handle), 0)
+    const rpc = 'ChangeInvisibleDuration'
+    const response = await serve(rpc, call, request, service.ChangeInvisibleDurationResponse)
+    return response.getStatus()?.getMessage() ?? ''
+  }
+  const own = { topicId: 1, groupId: 1, generation: 1 }
+  assert.match(await texts('consumer', own), /expired/)
+  for (const other of [
+    { ...own, topicId: 2 },
+    { ...own, groupId: 2 },
+  ])
+    assert.match(await texts('consumer', other), /of another topic or group/)
 })
 
 /** The codes that a telemetry stream answers, and whether it ended. */
