@@ -18,7 +18,7 @@ interface Board {
 const words = new Set(
   (
     'sum min max rate increase topk by or bool vector histogram_quantile label_values le ' +
-    'node_id topic consumer_group reason cause'
+    'node_id topic consumer_group reason cause version kind buffer'
   ).split(' '),
 )
 
