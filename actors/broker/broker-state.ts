@@ -157,6 +157,7 @@ export class BrokerState {
         return
       case 'topicUpdated':
         this.#onTopic(fact.topicId, position, (topic) => topic.applySettings(fact.settings))
+        if (!fact.settings.paused) this.deferred.timer.queueNear()
         return
       case 'topicEnded':
         this.#onTopic(fact.topicId, position, (topic) => {

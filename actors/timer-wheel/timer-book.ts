@@ -177,7 +177,7 @@ export class TimerBook implements Timers {
   /** It is due: into its topic. Undefined while the topic takes nothing any more. */
   fireDue(slot: number, timer: DeferredMessage): Admitted | undefined {
     const topic = this.#topicOf(slot)
-    if (topic?.status !== 'serving') return undefined
+    if (topic?.status !== 'serving' || topic.settings.paused) return undefined
     topic.gate.passAdding()
     return this.#deps.deferred.release('timer', slot, topic, timer.message)
   }

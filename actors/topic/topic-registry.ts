@@ -23,6 +23,7 @@ import { topicAddress, topicLogic, type TopicLogicDeps } from './topic.actor.ts'
 const isSame = (a: TopicSettings, b: TopicSettings): boolean =>
   a.type === b.type &&
   a.queues === b.queues &&
+  a.paused === b.paused &&
   a.retention.ageMs === b.retention.ageMs &&
   a.retention.bytes === b.retention.bytes
 
@@ -66,11 +67,12 @@ export class TopicRegistry implements Topics {
 
   async update(name: string, options: TopicOptions): Promise<TopicDescription> {
     const topic = this.get(name)
-    const { type, queues, retention } = topic.settings
+    const { type, queues, retention, paused = false } = topic.settings
     const settings = topicSettingsOf(name, {
       type: options.type ?? type,
       queues: options.queues ?? queues,
       retention: { ...retention, ...options.retention },
+      paused: options.paused ?? paused,
     })
     const refuse = (reason: string) => new BrokerError('TOPIC_SETTINGS_ILLEGAL', { name, reason })
     if (settings.type !== type) throw refuse(`its type is ${type} for ever`)

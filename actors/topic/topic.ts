@@ -142,8 +142,8 @@ export class Topic implements QueueOwner {
     })
   }
 
-  applySettings({ type, queues, retention }: TopicSettings): void {
-    this.settings = { type, queues, retention }
+  applySettings({ type, queues, retention, paused }: TopicSettings): void {
+    this.settings = { type, queues, retention, ...(paused && { paused }) }
     this.ensureQueues(queues)
   }
 

@@ -285,6 +285,11 @@ export class DeferredSet {
   /** Everything due before is in memory now: what was brought, and what was here already. */
   reachTo(untilMs: number): void {
     this.nearUntilMs = Math.max(this.nearUntilMs, untilMs)
+    this.queueNear()
+  }
+
+  /** What was passed over, because its topic took nothing, is looked at again. */
+  queueNear(): void {
     const { table } = this
     for (let slot = 0; slot < table.end; slot++)
       if (table.state[slot] === slotState.waiting) this.#queueIfNear(slot)

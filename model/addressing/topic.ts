@@ -20,12 +20,16 @@ export interface TopicSettings {
   readonly type: TopicType
   readonly queues: number
   readonly retention: Retention
+  /** Scheduled messages are held, however late they become, until it is resumed. */
+  readonly paused?: true
 }
 
 export type TopicOptions = {
   readonly type?: TopicType
   readonly queues?: number
   readonly retention?: Partial<Retention>
+  /** Holds scheduled messages; false lets them come. */
+  readonly paused?: boolean
 }
 
 const refuse = (name: string, reason: string) =>
@@ -41,7 +45,8 @@ export const topicSettingsOf = (name: string, options: TopicOptions = {}): Topic
     throw refuse(name, `${queues} queues, not 1 to ${QUEUES_MAX}`)
   if (!(ageMs > 0)) throw refuse(name, 'retention.ageMs is not positive')
   if (!(bytes >= 0)) throw refuse(name, 'retention.bytes is negative')
-  return { type, queues, retention: { ageMs, bytes } }
+  const held = options.paused === true ? { paused: true as const } : {}
+  return { type, queues, retention: { ageMs, bytes }, ...held }
 }
 
 /** A topic takes its own type, MIXED takes all, retry and dead-letter topics take anything. */

@@ -263,6 +263,27 @@ Timers('refuse what lies beyond the horizon, and what the topic does not take', 
   assert.is(bench.count(), 1)
 })
 
+Timers('are held while their topic is paused, also over a restart, and come in order', async () => {
+  const bench = await Bench.open('DELAY')
+  await bench.schedule('b', bench.nowMs + 20_000)
+  await bench.schedule('a', bench.nowMs + 10_000)
+  await bench.until(bench.broker.topics.update(TOPIC, { paused: true }))
+  await bench.lives.clock.advance(60_000)
+  assert.equal([bench.count(), bench.delivered], [2, 0])
+  for (const rebuild of [false, true]) {
+    await bench.restart({ rebuild })
+    assert.is(bench.broker.topics.describe(TOPIC).paused, true)
+    await bench.lives.clock.advance(60_000)
+    assert.equal([bench.count(), bench.delivered], [2, 0])
+  }
+  await bench.until(bench.broker.topics.update(TOPIC, { paused: false }))
+  await bench.lives.clock.advance(100)
+  assert.equal([bench.count(), bench.delivered], [0, 2])
+  const query = { topic: TOPIC, queueId: 0, fromOffset: 0, limit: 2 }
+  const views = await bench.until(bench.broker.messages.peek(query))
+  assert.is(views.map(({ messageId }) => messageId).join(' '), 'a b')
+})
+
 Timers('hold while the log refuses, visibly, and come when it writes again', async () => {
   const bench = await Bench.open()
   await bench.schedule('a', bench.nowMs + 5_000)

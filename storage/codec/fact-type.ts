@@ -49,8 +49,9 @@ export const FACT_VERSION = 1
 
 /** Types whose encoding has grown: all versions up to this one are read. */
 const newestVersions: Readonly<Record<number, number>> = {
-  [factType.topicCreated]: 3,
-  [factType.topicCarried]: 3,
+  [factType.topicCreated]: 4,
+  [factType.topicUpdated]: 2,
+  [factType.topicCarried]: 4,
   [factType.groupCreated]: 2,
   [factType.groupUpdated]: 2,
   [factType.leased]: 2,

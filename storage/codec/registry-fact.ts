@@ -15,18 +15,22 @@ import { readSchedule, scheduleFields } from './schedule-fields.ts'
 
 const statuses = ['serving', 'ending', 'dropped'] as const satisfies readonly OwnerStatus[]
 
-const settingsFields = ({ type, queues, retention }: TopicSettings): Field[] => [
+const settingsFields = ({ type, queues, retention, paused }: TopicSettings): Field[] => [
   topicTypes.indexOf(type),
   queues,
   Math.min(retention.ageMs, Number.MAX_SAFE_INTEGER),
   retention.bytes,
+  paused ? 1 : 0,
 ]
 
-const readSettings = (payload: Cursor): TopicSettings => ({
-  type: topicTypes[payload.varint()] ?? 'MIXED',
-  queues: payload.varint(),
-  retention: { ageMs: payload.varint(), bytes: payload.varint() },
-})
+const readSettings = (payload: Cursor, hasPaused: boolean): TopicSettings => {
+  const settings = {
+    type: topicTypes[payload.varint()] ?? 'MIXED',
+    queues: payload.varint(),
+    retention: { ageMs: payload.varint(), bytes: payload.varint() },
+  }
+  return hasPaused && payload.varint() === 1 ? { ...settings, paused: true } : settings
+}
 
 export const topicFields = (topic: TopicState): Field[] => [
   topic.topicId,
@@ -51,7 +55,7 @@ export const topicFields = (topic: TopicState): Field[] => [
 export const readTopic = (payload: Cursor, version: number): TopicState => ({
   topicId: payload.varint(),
   name: readText(payload),
-  ...readSettings(payload),
+  ...readSettings(payload, version >= 4),
   status: statuses[payload.varint()] ?? 'serving',
   bytes: payload.varint(),
   droppedAtMs: payload.varint(),
@@ -174,10 +178,10 @@ const readers: Readonly<Record<number, (payload: Cursor, version: number) => Reg
     type: 'topicCarried',
     topic: readTopic(payload, version),
   }),
-  [factType.topicUpdated]: (payload) => ({
+  [factType.topicUpdated]: (payload, version) => ({
     type: 'topicUpdated',
     topicId: payload.varint(),
-    settings: readSettings(payload),
+    settings: readSettings(payload, version >= 2),
   }),
   [factType.topicEnded]: (payload) => ({ type: 'topicEnded', topicId: payload.varint() }),
   [factType.topicDropped]: (payload) => ({
