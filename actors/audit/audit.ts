@@ -145,7 +145,7 @@ function* unclaimedHandles({ log, index, readers }: CoreBroker): Generator<Resid
 function* unclaimedActors({ state, supervisions }: CoreBroker): Generator<Residue> {
   const isOwned = (address: string): boolean => isAlive(state, address)
   for (const supervision of [supervisions.topics, supervisions.groups])
-    for (const address of supervision.addresses())
+    for (const address of new Set([...supervision.addresses(), ...supervision.actors()]))
       if (!isOwned(address) && !isEnding(supervision, address))
         yield { owner: address, kind: 'actor', what: address, bytes: 0 }
 }

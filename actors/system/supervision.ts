@@ -23,8 +23,16 @@ export interface ActorSystemDeps {
 
 interface Bucket {
   readonly actor: Actor<typeof supervisorMachine>
-  children: number
+  /** Places that nobody has: their ids are used again. */
+  readonly free: string[]
 }
+
+interface Place {
+  readonly bucket: Bucket
+  readonly id: string
+}
+
+const childIds = Array.from({ length: BUCKET_CHILDREN }, (_, number) => `child-${number}`)
 
 /**
  * The supervision tree of one kind of owner: buckets, and children spread over them. Children
@@ -34,7 +42,7 @@ export class Supervision {
   readonly #kind: string
   readonly #deps: ActorSystemDeps
   readonly #buckets: Bucket[] = []
-  readonly #bucketOf = new Map<string, Bucket>()
+  readonly #placeOf = new Map<string, Place>()
   /** When a failed child is started again, monotonic. */
   readonly #restartAtMs = new Map<string, number>()
   #numbered = 0
@@ -49,15 +57,15 @@ export class Supervision {
   }
 
   get size(): number {
-    return this.#bucketOf.size
+    return this.#placeOf.size
   }
 
   start(address: string, logic: AnyActorLogic, input: () => unknown): void {
     if (this.#isStopped) return
-    const bucket = this.#buckets.find(({ children }) => children < BUCKET_CHILDREN) ?? this.#open()
-    bucket.children++
-    this.#bucketOf.set(address, bucket)
-    bucket.actor.send({ type: 'child.start', spec: { address, logic, input } })
+    const bucket = this.#buckets.find(({ free }) => free.length > 0) ?? this.#open()
+    const id = bucket.free.pop() as string
+    this.#placeOf.set(address, { bucket, id })
+    bucket.actor.send({ type: 'child.start', spec: { id, address, logic, input } })
   }
 
   send(address: string, event: { readonly type: string }): void {
@@ -67,7 +75,8 @@ export class Supervision {
   }
 
   describe(address: string): LoopDescription | undefined {
-    const record = this.#bucketOf.get(address)?.actor.getSnapshot().context.children[address]
+    const place = this.#placeOf.get(address)
+    const record = place?.bucket.actor.getSnapshot().context.children[place.id]
     if (record === undefined) return undefined
     const snapshot: { value?: unknown } | undefined = this.#refOf(address)?.getSnapshot()
     const { restarts, lastError } = record
@@ -82,14 +91,22 @@ export class Supervision {
   }
 
   *all(): Generator<LoopDescription> {
-    for (const address of this.#bucketOf.keys()) {
+    for (const address of this.#placeOf.keys()) {
       const described = this.describe(address)
       if (described) yield described
     }
   }
 
   addresses(): Iterable<string> {
-    return this.#bucketOf.keys()
+    return this.#placeOf.keys()
+  }
+
+  /** Addresses of the actors that there really are, whoever remembers them. */
+  *actors(): Generator<string> {
+    for (const { actor } of this.#buckets) {
+      const { children, context } = actor.getSnapshot()
+      for (const id of Object.keys(children)) yield context.children[id]?.spec.address ?? id
+    }
   }
 
   /** Everything stops, and nothing starts any more. */
@@ -97,20 +114,24 @@ export class Supervision {
     this.#isStopped = true
     for (const { actor } of this.#buckets) actor.stop()
     this.#buckets.length = 0
-    this.#bucketOf.clear()
+    this.#placeOf.clear()
   }
 
   #refOf(address: string): AnyActorRef | undefined {
-    const snapshot = this.#bucketOf.get(address)?.actor.getSnapshot()
-    return (snapshot?.children as Record<string, AnyActorRef> | undefined)?.[address]
+    const place = this.#placeOf.get(address)
+    if (place === undefined) return undefined
+    const { children } = place.bucket.actor.getSnapshot()
+    return (children as Record<string, AnyActorRef | undefined>)[place.id]
   }
 
   #open(): Bucket {
     const { clock, logger, inspect } = this.#deps
     const machine = supervisorMachine.provide({
       actions: {
-        childFailed: ({ context }, { address, error }) => {
-          const delayMs = backoffMs(context.backoff, context.children[address]?.restarts ?? 1)
+        childFailed: ({ context }, { id, error }) => {
+          const { spec, restarts = 1 } = context.children[id] ?? {}
+          const address = spec?.address ?? id
+          const delayMs = backoffMs(context.backoff, restarts)
           this.#restartAtMs.set(address, clock.monotonicMs() + delayMs)
           logger.error({ address, error: String(error) }, 'an actor failed and is restarted')
         },
@@ -127,17 +148,17 @@ export class Supervision {
       error: (error) => logger.error({ error: String(error) }, 'a supervisor failed'),
     })
     actor.start()
-    const bucket = { actor, children: 0 }
+    const bucket = { actor, free: [...childIds] }
     this.#buckets.push(bucket)
     return bucket
   }
 
   #forget(address: string): void {
-    const bucket = this.#bucketOf.get(address)
-    if (bucket === undefined) return
-    this.#bucketOf.delete(address)
+    const place = this.#placeOf.get(address)
+    if (place === undefined) return
+    this.#placeOf.delete(address)
     this.#restartAtMs.delete(address)
-    bucket.children--
+    place.bucket.free.push(place.id)
     this.onEnded?.(address)
   }
 }

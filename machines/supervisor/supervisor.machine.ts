@@ -1,7 +1,12 @@
-import { type AnyActorLogic, assign, enqueueActions, setup } from 'xstate'
+import { type AnyActorLogic, assign, enqueueActions, setup, stopChild } from 'xstate'
 import { type Backoff, backoffMs } from '../backoff.ts'
 
 export interface ChildSpec {
+  /**
+   * Its place among its siblings, given out again when it is gone: XState keeps what it has once
+   * looked up for an event, and the event of an end has the id in its name.
+   */
+  readonly id: string
   readonly address: string
   readonly logic: AnyActorLogic
   /** From durable state, asked anew at every start. */
@@ -19,18 +24,23 @@ export interface ChildRecord {
 }
 
 export interface SupervisorContext extends SupervisorInput {
+  /** By id. */
   readonly children: Readonly<Record<string, ChildRecord>>
 }
 
 export type SupervisorEvent =
   | { readonly type: 'child.start'; readonly spec: ChildSpec }
-  | { readonly type: 'child.restart'; readonly address: string }
+  | { readonly type: 'child.restart'; readonly id: string }
   | {
       readonly type: `xstate.error.actor.${string}`
       readonly actorId: string
       readonly error: unknown
     }
   | { readonly type: `xstate.done.actor.${string}`; readonly actorId: string }
+
+const addressOf = ({ children }: SupervisorContext, id: string): { address: string } => ({
+  address: children[id]?.spec.address ?? id,
+})
 
 /**
  * A bucket of at most some 128 children (spawning is linear in siblings). A child that throws
@@ -43,33 +53,33 @@ export const supervisorMachine = setup({
     input: {} as SupervisorInput,
   },
   actions: {
-    childFailed: (_, _params: { address: string; error: unknown }) => {},
+    childFailed: (_, _params: { id: string; error: unknown }) => {},
     childEnded: (_, _params: { address: string }) => {},
     admitChild: assign(({ context }, { spec }: { spec: ChildSpec }) => ({
-      children: { ...context.children, [spec.address]: { spec, restarts: 0, lastError: null } },
+      children: { ...context.children, [spec.id]: { spec, restarts: 0, lastError: null } },
     })),
-    rememberFailure: assign(
-      ({ context }, { address, error }: { address: string; error: unknown }) => {
-        const child = context.children[address]
-        if (child === undefined) return {}
-        const record = { ...child, restarts: child.restarts + 1, lastError: error }
-        return { children: { ...context.children, [address]: record } }
-      },
-    ),
-    forgetChild: assign(({ context }, { address }: { address: string }) => {
-      const { [address]: _, ...children } = context.children
+    rememberFailure: assign(({ context }, { id, error }: { id: string; error: unknown }) => {
+      const child = context.children[id]
+      if (child === undefined) return {}
+      const record = { ...child, restarts: child.restarts + 1, lastError: error }
+      return { children: { ...context.children, [id]: record } }
+    }),
+    forgetChild: assign(({ context }, { id }: { id: string }) => {
+      const { [id]: _, ...children } = context.children
       return { children }
     }),
-    spawn: enqueueActions(({ enqueue, context }, { address }: { address: string }) => {
-      const spec = context.children[address]?.spec
+    // One that has ended by itself stays in the snapshot until it is stopped, too.
+    letGo: stopChild((_, { id }: { id: string }) => id),
+    spawn: enqueueActions(({ enqueue, context }, { id }: { id: string }) => {
+      const spec = context.children[id]?.spec
       if (spec === undefined) return
-      const options = { id: address, systemId: address, input: spec.input() }
+      const options = { id, systemId: spec.address, input: spec.input() }
       enqueue.spawnChild(spec.logic, options as never)
     }),
-    restartLater: enqueueActions(({ enqueue, context }, { address }: { address: string }) => {
-      enqueue.stopChild(address)
-      const delay = backoffMs(context.backoff, context.children[address]?.restarts ?? 1)
-      enqueue.raise({ type: 'child.restart', address }, { id: `restart ${address}`, delay })
+    restartLater: enqueueActions(({ enqueue, context }, { id }: { id: string }) => {
+      enqueue.stopChild(id)
+      const delay = backoffMs(context.backoff, context.children[id]?.restarts ?? 1)
+      enqueue.raise({ type: 'child.restart', id }, { id: `restart ${id}`, delay })
     }),
   },
 }).createMachine({
@@ -79,29 +89,30 @@ export const supervisorMachine = setup({
     'child.start': {
       actions: [
         { type: 'admitChild', params: ({ event }) => ({ spec: event.spec }) },
-        { type: 'spawn', params: ({ event }) => ({ address: event.spec.address }) },
+        { type: 'spawn', params: ({ event }) => ({ id: event.spec.id }) },
       ],
     },
     'child.restart': {
-      actions: { type: 'spawn', params: ({ event }) => ({ address: event.address }) },
+      actions: { type: 'spawn', params: ({ event }) => ({ id: event.id }) },
     },
     'xstate.error.actor.*': {
       actions: [
         {
           type: 'rememberFailure',
-          params: ({ event }) => ({ address: event.actorId, error: event.error }),
+          params: ({ event }) => ({ id: event.actorId, error: event.error }),
         },
         {
           type: 'childFailed',
-          params: ({ event }) => ({ address: event.actorId, error: event.error }),
+          params: ({ event }) => ({ id: event.actorId, error: event.error }),
         },
-        { type: 'restartLater', params: ({ event }) => ({ address: event.actorId }) },
+        { type: 'restartLater', params: ({ event }) => ({ id: event.actorId }) },
       ],
     },
     'xstate.done.actor.*': {
       actions: [
-        { type: 'forgetChild', params: ({ event }) => ({ address: event.actorId }) },
-        { type: 'childEnded', params: ({ event }) => ({ address: event.actorId }) },
+        { type: 'letGo', params: ({ event }) => ({ id: event.actorId }) },
+        { type: 'childEnded', params: ({ context, event }) => addressOf(context, event.actorId) },
+        { type: 'forgetChild', params: ({ event }) => ({ id: event.actorId }) },
       ],
     },
   },
