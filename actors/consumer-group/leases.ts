@@ -100,8 +100,23 @@ export class Leases {
 
   /** Leases that ended become available; those of a living session that renews are renewed. */
   expire(cell: DeliveriesCell, now: Now): void {
+    const { deliveries } = cell
+    this.#renewing(cell, now, (renew) => deliveries.expire(now.monotonicMs, renew))
+  }
+
+  /** As `expire`, of one message. */
+  expireAt(cell: DeliveriesCell, offset: number, now: Now): void {
+    const { deliveries } = cell
+    this.#renewing(cell, now, (renew) => deliveries.expireAt(offset, now.monotonicMs, renew))
+  }
+
+  #renewing(
+    cell: DeliveriesCell,
+    now: Now,
+    expire: (renew: (slot: number) => number | undefined) => void,
+  ): void {
     const renewed: number[] = []
-    cell.deliveries.expire(now.monotonicMs, (slot) => {
+    expire((slot) => {
       if (!this.#isRenewed(cell, slot)) return undefined
       renewed.push(slot)
       return now.monotonicMs + deliveryLimits.autoRenewInvisibleMs

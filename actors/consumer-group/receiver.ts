@@ -167,7 +167,7 @@ export class Receiver {
   #restore(cell: DeliveriesCell, handle: ReceiptHandle): void {
     const { leases } = this.#deps
     const now = leases.now()
-    leases.expire(cell, now)
+    leases.expireAt(cell, handle.queueOffset, now)
     const restored = decideRestore(cell.deliveries, handle, now)
     if (restored) leases.admit(cell, restored)
   }

@@ -140,17 +140,26 @@ export class Deliveries {
     let deadlineMin = Number.POSITIVE_INFINITY
     for (let slot = table.head; slot < table.tail; slot++) {
       if (table.state[slot] !== leaseState.leased) continue
-      if ((table.deadline[slot] as number) <= nowMs) {
-        const renewed = renew(slot)
-        if (renewed === undefined) {
-          this.#makeAvailable(slot)
-          continue
-        }
-        table.deadline[slot] = renewed
-      }
+      if (this.#expireSlot(slot, nowMs, renew)) continue
       deadlineMin = Math.min(deadlineMin, table.deadline[slot] as number)
     }
     this.deadlineMin = deadlineMin
+  }
+
+  /** As `expire`, of one message: an acknowledgement must not cost a look at all of them. */
+  expireAt(offset: number, nowMs: number, renew: (slot: number) => number | undefined): void {
+    const slot = this.table.find(offset)
+    if (slot >= 0 && this.table.state[slot] === leaseState.leased)
+      this.#expireSlot(slot, nowMs, renew)
+  }
+
+  /** True when the lease ended. */
+  #expireSlot(slot: number, nowMs: number, renew: (slot: number) => number | undefined): boolean {
+    if ((this.table.deadline[slot] as number) > nowMs) return false
+    const renewed = renew(slot)
+    if (renewed === undefined) this.#makeAvailable(slot)
+    else this.table.deadline[slot] = renewed
+    return renewed === undefined
   }
 
   /** Retention removed everything below `offsetMin`. Returns how many were not yet acknowledged. */

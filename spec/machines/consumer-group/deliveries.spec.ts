@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -8,6 +9,7 @@ import {
 } from '../../../machines/consumer-group/deliveries.decider.ts'
 import { Deliveries, leaseState } from '../../../machines/consumer-group/deliveries.ts'
 import { planReceive } from '../../../machines/consumer-group/receive.decider.ts'
+import type { DeliveriesState } from '../../../model/delivery/facts.ts'
 import type { ReceiptHandle } from '../../../model/delivery/receipt-handle.ts'
 import { isBrokerError } from '../../../model/errors.ts'
 import { holds } from '../../support/property.ts'
@@ -35,7 +37,11 @@ type Step =
   | { type: 'extend'; pick: number; ms: number }
   | { type: 'advance'; ms: number }
   | { type: 'arrive'; count: number }
+  | { type: 'reset'; next: number }
+  | { type: 'flush' }
   | { type: 'restart' }
+  /** What was not flushed is forgotten; who holds a handle keeps it. */
+  | { type: 'crash' }
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -70,7 +76,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       count: fc.integer({ min: 1, max: 4 }),
     }),
   },
+  {
+    weight: 1,
+    arbitrary: fc.record({ type: fc.constant('reset' as const), next: fc.nat(QUEUE) }),
+  },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant('flush' as const) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('restart' as const) }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('crash' as const) }) },
 )
 
 const histories = fc.record({
@@ -82,8 +94,15 @@ const histories = fc.record({
 
 class Run {
   deliveries = new Deliveries()
-  readonly messages: Message[]
+  messages: Message[]
   readonly handles: ReceiptHandle[] = []
+  /** As somebody really holds it, by offset: a crash does not change that. */
+  readonly newest = new Map<number, ReceiptHandle>()
+  /** Offsets of which a crash has lost something, until they are delivered again. */
+  readonly lost = new Set<number>()
+  kept: { state: DeliveriesState; messages: Message[] }
+  epoch = 1
+  resets = 0
   readonly isOrdered: boolean
   readonly unackedMax: number
   nowMs = 1_000
@@ -103,6 +122,11 @@ class Run {
       generation: 0,
       untilMs: 0,
     }))
+    this.kept = this.snapshot()
+  }
+
+  snapshot() {
+    return { state: this.deliveries.state(0), messages: structuredClone(this.messages) }
   }
 
   get now() {
@@ -117,12 +141,22 @@ class Run {
       case 'advance':
         this.nowMs += stepped.ms
         return
-      case 'restart': {
-        const restored = new Deliveries()
-        restored.restore(this.deliveries.state(0), { skewMs: 0 })
-        this.deliveries = restored
+      case 'flush':
+        this.kept = this.snapshot()
         return
-      }
+      case 'restart':
+        this.kept = this.snapshot()
+        this.start()
+        return
+      case 'crash':
+        this.messages.forEach((message, offset) => {
+          if (!isDeepStrictEqual(message, this.kept.messages[offset])) this.lost.add(offset)
+        })
+        this.start()
+        return
+      case 'reset':
+        this.reset(Math.min(stepped.next, this.end))
+        return
       case 'receive':
         this.receive(stepped.batchMax, stepped.wanted)
         return
@@ -133,6 +167,27 @@ class Run {
         this.extend(this.handles[stepped.pick], stepped.ms)
         return
     }
+  }
+
+  start(): void {
+    this.deliveries = new Deliveries()
+    this.deliveries.restore(this.kept.state, { skewMs: 0 })
+    this.messages = structuredClone(this.kept.messages)
+    this.epoch++
+  }
+
+  /** Durable, so all before it is on disk, too. */
+  reset(next: number): void {
+    this.deliveries.fold({ type: 'reset', next }, { skewMs: 0 })
+    this.resets++
+    this.lost.clear()
+    this.messages.forEach((message, offset) => {
+      message.state = offset < next ? 'acked' : 'new'
+      message.attempt = 0
+      message.generation = 0
+      message.untilMs = 0
+    })
+    this.kept = this.snapshot()
   }
 
   isOut(message: Message): boolean {
@@ -176,7 +231,8 @@ class Run {
         invisibleUntilMs,
         autoRenew: false,
         attemptId: '',
-        ...lease1,
+        epoch: this.epoch,
+        clientId: '',
       },
       { skewMs: 0 },
     )
@@ -187,8 +243,10 @@ class Run {
       message.generation = 0
       message.untilMs = invisibleUntilMs
       const { attempt, generation } = message
-      const ids = { topicId: 1, groupId: 2, queueId: 0, epoch: 1, resets: 0 }
-      this.handles.push({ ...ids, queueOffset: offset, attempt, generation, invisibleUntilMs })
+      const { epoch, resets } = this
+      const ids = { topicId: 1, groupId: 2, queueId: 0, epoch, resets }
+      this.lost.delete(offset)
+      this.give({ ...ids, queueOffset: offset, attempt, generation, invisibleUntilMs })
     }
     // Near the bound, what a message group holds back takes room, too, and may hide others; and
     // what is on its way to the dead letters still blocks its group.
@@ -234,26 +292,35 @@ class Run {
     })
   }
 
-  /** The handle that counts, and in time. */
-  isHonoured(handle: ReceiptHandle): boolean {
-    const message = this.messages[handle.queueOffset] as Message
-    return (
-      this.isOut(message) &&
-      message.attempt === handle.attempt &&
-      message.generation === handle.generation
-    )
+  give(handle: ReceiptHandle): void {
+    this.handles.push(handle)
+    this.newest.set(handle.queueOffset, handle)
+  }
+
+  /**
+   * The newest handle counts, for as long as it says. Of an older one nobody can say when a crash
+   * has lost what came after it: then it may be taken for the newest.
+   */
+  isHonoured(handle: ReceiptHandle): boolean | 'maybe' {
+    const { queueOffset, invisibleUntilMs, resets } = handle
+    const { state } = this.messages[queueOffset] as Message
+    const isOpen = state === 'new' || state === 'leased'
+    if (!isOpen || resets !== this.resets || invisibleUntilMs <= this.nowMs) return false
+    if (this.newest.get(queueOffset) === handle) return true
+    return this.lost.has(queueOffset) ? 'maybe' : false
   }
 
   ack(handle: ReceiptHandle | undefined): void {
     if (handle === undefined) return
     const message = this.messages[handle.queueOffset] as Message
-    this.deliveries.expire(this.nowMs, () => undefined)
+    this.deliveries.expireAt(handle.queueOffset, this.nowMs, () => undefined)
     const outcome = attempt(() => decideAck(this.deliveries, handle, this.now))
     if (message.state === 'acked' || message.state === 'dead') {
       assert.is(outcome, undefined, 'acknowledging twice is harmless')
       return
     }
-    assert.is(outcome !== 'expired', this.isHonoured(handle))
+    const isHonoured = this.isHonoured(handle)
+    if (isHonoured !== 'maybe') assert.is(outcome !== 'expired', isHonoured)
     if (outcome === 'expired' || outcome === undefined) return
     this.deliveries.fold(outcome, { skewMs: 0 })
     message.state = 'acked'
@@ -266,13 +333,16 @@ class Run {
     const fact = attempt(() =>
       decideExtend(this.deliveries, handle, { invisibleMs: ms, cause: 'negativeAck' }, this.now),
     )
-    assert.is(fact !== 'expired', this.isHonoured(handle))
+    const isHonoured = this.isHonoured(handle)
+    if (isHonoured !== 'maybe') assert.is(fact !== 'expired', isHonoured)
     if (fact === 'expired') return
     this.deliveries.fold(fact, { skewMs: 0 })
-    message.untilMs = this.nowMs + ms
-    message.generation++
     const { generation, invisibleUntilMs } = fact
-    this.handles.push({ ...handle, generation, invisibleUntilMs })
+    message.state = 'leased'
+    message.attempt = handle.attempt
+    message.generation = generation
+    message.untilMs = invisibleUntilMs
+    this.give({ ...handle, generation, invisibleUntilMs })
   }
 
   /** Sizes and floor, counted the slow way. */
