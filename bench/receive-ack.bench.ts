@@ -40,7 +40,7 @@ await runRow('receive-ack', ({ quick, messages = quick ? 1_000_000 : 10_000_000 
     const each = { group: 'each', ack: ackEach }
     // What comes first pays for the compiler.
     for (const { group, ack } of [together, each])
-      await drain(dataDir, { group: `${group} to warm up`, messages: messages / 10, ack })
+      await drain(dataDir, { group: `${group}-warming-up`, messages: messages / 10, ack })
     const rateTogether = await drain(dataDir, { ...together, messages })
     const rateEach = await drain(dataDir, { ...each, messages })
     return {
