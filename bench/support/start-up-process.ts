@@ -4,7 +4,7 @@ import { inFlight } from './stats.ts'
 
 /**
  * A process of the start-up row: `open <dir>` says when its broker serves; `work <dir> <unacked>
- * <acked>` says when all is prepared, and sends until it is killed.
+ * <acked> <timers>` says when all is prepared, and sends until it is killed.
  */
 const QUEUES = 8
 /** RocketMQ's bound on unacknowledged messages per group and queue, which is also ours. */
@@ -27,10 +27,19 @@ const ackAll = async (broker: EmbeddedBroker, acked: number): Promise<void> => {
   )
 }
 
-const [mode, dataDir = '', unacked = '0', acked = '0'] = process.argv.slice(2)
+const DAY_MS = 86_400_000
+
+const scheduleAll = (broker: EmbeddedBroker, timers: number): Promise<void> =>
+  inFlight(timers, 1_024, (index) =>
+    broker.send('later', { body: 'x'.repeat(128), delayMs: DAY_MS + ((index * 7_919) % DAY_MS) }),
+  )
+
+const [mode, dataDir = '', unacked = '0', acked = '0', timers = '0'] = process.argv.slice(2)
 const broker = await createBroker({ dataDir })
 if (mode === 'work') {
   await createTopics(broker, ['leased', 'acked', 'load'], QUEUES)
+  await broker.topics.create('later', { type: 'DELAY' })
+  await scheduleAll(broker, Number(timers))
   await ackAll(broker, Number(acked))
   await leaseAll(broker, Number(unacked))
   void inFlight(Number.POSITIVE_INFINITY, 256, () =>
