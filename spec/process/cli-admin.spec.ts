@@ -158,11 +158,26 @@ Admin('dead letters, and why a message came again', async ({ glasspost }) => {
   assert.match((await glasspost('find', 'parcels', '--key', 'p1')).stdout, /\n {2}fragile\n$/)
   assert.is((await glasspost('find', 'parcels', '--key', 'p2')).stdout, '')
   assert.is((await glasspost('why', 'unknown')).code, 4)
-  assert.is((await glasspost('dlq', 'list', 'couriers')).stdout, 'no dead letters\n')
-  assert.is((await glasspost('dlq', 'redrive', 'couriers')).stdout, 'redriven 0\n')
-  const purged = await glasspost('dlq', 'purge', 'couriers', '--all', '--json')
+  await glasspost('group', 'create', 'brittle', '--attempts-max', '1')
+  const breaking = taking.map((word) => (word === 'couriers' ? 'brittle' : word))
+  await eventually(
+    'it is dead-lettered',
+    async () => {
+      await glasspost(...breaking)
+      return (await glasspost('dlq', 'list', 'brittle')).stdout.includes(messageId)
+    },
+    TAIL_MS_MAX,
+  )
+  assert.is(
+    (await glasspost('group', 'delete', 'brittle')).stdout,
+    'deleted group brittle\nits dead letters stay: glasspost dlq list brittle\n',
+  )
+  const redrive = await glasspost('dlq', 'redrive', 'brittle', '--id', messageId)
+  assert.is(redrive.stdout, 'redriven 1\n')
+  assert.is((await glasspost('dlq', 'list', 'brittle')).stdout, 'no dead letters\n')
+  const purged = await glasspost('dlq', 'purge', 'brittle', '--all', '--json')
   assert.is(purged.stdout, '{"purged":0}\n')
-  assert.is((await glasspost('dlq', 'purge', 'couriers')).code, 1)
+  assert.is((await glasspost('dlq', 'purge', 'brittle')).code, 1)
 })
 
 Admin('status and audit say that all is well', async ({ glasspost }) => {

@@ -182,11 +182,18 @@ const end = (world: World): Command =>
   adminAction(
     world,
     new Command('delete')
-      .description('delete a group and its progress, for good')
+      .description('delete a group and its progress, for good; its dead letters stay')
       .argument('<name>'),
     async ({ client, show }, [name = '']) => {
+      const { deadLetters } = await client.get<{ deadLetters: readonly unknown[] }>(
+        path`/v1/groups/${name}/dead-letters`,
+        { limit: 1 },
+      )
       await client.delete(path`/v1/groups/${name}`)
-      show({ deleted: name }, () => [`deleted group ${name}`])
+      show({ deleted: name }, () => [
+        `deleted group ${name}`,
+        ...(deadLetters.length === 0 ? [] : [`its dead letters stay: glasspost dlq list ${name}`]),
+      ])
     },
   )
 
