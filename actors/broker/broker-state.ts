@@ -38,6 +38,8 @@ export class BrokerState {
   /** Of the facts about the log itself. */
   logSpan = new FactsSpan()
   nextOwnerId = 1
+  /** Messages in the tables of all deliveries. */
+  unacked = 0
   /** Of the newest message that was folded anew. */
   storeAtMs = 0
   readonly dirtyTopics = new Set<Topic>()
@@ -121,6 +123,21 @@ export class BrokerState {
     return this.groups.get(groupId)?.subscriptions.get(topicId)?.cell(queueId) === cell
   }
 
+  /** After deliveries were restored from the index: the sum of all of them. */
+  recountUnacked(): void {
+    this.unacked = 0
+    for (const { subscriptions } of this.groups.values())
+      for (const { cells } of subscriptions.values())
+        for (const cell of cells) this.unacked += cell?.deliveries.unacked ?? 0
+  }
+
+  /** Nothing of a group's deliveries of a topic is counted, checkpointed or renewed any more. */
+  endSubscription(group: Group, topicId: number): void {
+    const subscription = group.subscriptions.get(topicId)
+    if (subscription) this.#letGo(subscription)
+    group.subscriptions.delete(topicId)
+  }
+
   // ——— folding at admission
 
   foldAppended(topic: Topic, queue: ConsumeQueue, unit: Unit): void {
@@ -132,7 +149,9 @@ export class BrokerState {
   }
 
   foldDelivery(cell: DeliveriesCell, fact: DeliveryFact, at: FactAt): void {
+    const before = cell.deliveries.unacked
     cell.deliveries.fold(fact, { skewMs: at.skewMs, sessionOf: cell.sessionOf })
+    if (!cell.hasEnded) this.unacked += cell.deliveries.unacked - before
     if (fact.type === 'carried') cell.span.restart(at.position)
     else cell.span.note(at.position)
     this.dirtyCells.add(cell)
@@ -321,7 +340,9 @@ export class BrokerState {
     for (const group of this.groups.values()) {
       const cell = group.subscriptions.get(fact.topicId)?.cell(fact.queueId)
       if (cell === undefined || position < cell.span.asOf) continue
+      const before = cell.deliveries.unacked
       group.lost += cell.deliveries.raiseFloor(fact.offsetMin)
+      this.unacked += cell.deliveries.unacked - before
       cell.span.note(position)
       this.dirtyCells.add(cell)
     }
@@ -335,16 +356,16 @@ export class BrokerState {
     topic.isVisible = false
     topic.release()
     if (this.topicsByName.get(topic.name) === topic) this.topicsByName.delete(topic.name)
-    for (const group of this.groups.values()) {
-      const subscription = group.subscriptions.get(topic.topicId)
-      if (subscription === undefined) continue
-      this.#letGo(subscription)
-      group.subscriptions.delete(topic.topicId)
-    }
+    for (const group of this.groups.values()) this.endSubscription(group, topic.topicId)
   }
 
   #letGo(subscription: Subscription): void {
-    for (const cell of subscription.cells) if (cell) this.dirtyCells.delete(cell)
+    for (const cell of subscription.cells) {
+      if (cell === undefined) continue
+      this.dirtyCells.delete(cell)
+      this.unacked -= cell.deliveries.unacked
+      cell.hasEnded = true
+    }
     this.#deps.sessions.release(subscription)
   }
 

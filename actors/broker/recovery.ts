@@ -63,6 +63,7 @@ export const recover = async (deps: RecoveryDeps, tail: LogTail): Promise<void> 
   }
   dropShells(state)
   raiseFloors(state)
+  state.recountUnacked()
   if (isRebuild) await recount(state)
   log.noteStoreAtMs(state.storeAtMs)
   for (const topic of state.topics.values()) topic.isVisible = topic.status !== 'dropped'
@@ -218,7 +219,7 @@ const dropShells = (state: BrokerState): void => {
   for (const group of state.groups.values()) if (group.name === '') state.forgetGroup(group)
   for (const group of state.groups.values())
     for (const topicId of group.subscriptions.keys())
-      if (!state.topics.has(topicId)) group.subscriptions.delete(topicId)
+      if (!state.topics.has(topicId)) state.endSubscription(group, topicId)
   for (const kind of deferredKinds)
     for (const entry of [...state.deferred[kind].inMemory()])
       if (state.topics.get(entry.topicId)?.status !== 'serving') dropOrphan(state, kind, entry)

@@ -60,7 +60,7 @@ export interface DiskSettings {
 
 export const brokerDefaults: BrokerSettings = {
   commitLog: commitLogDefaults,
-  receiver: { unackedMax: 10_000, scanMax: 1_024 },
+  receiver: { unackedMax: 10_000, unackedTotalMax: 2_000_000, scanMax: 1_024 },
   parking: { perKeyMax: 1_024, totalMax: 100_000 },
   reclaim: { extentBytes: 4 << 20, carryBelow: 0.25, reclaimMs: 24 * 3_600_000 },
   messageIndex: { rangeBytes: 32 << 20, rangeNamesMax: 64 << 10, turnBytes: 512 << 10 },

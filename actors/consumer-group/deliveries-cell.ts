@@ -11,6 +11,8 @@ export class DeliveriesCell {
   readonly sessionOf: (clientId: string) => number
   /** A reset of the offsets has its place in the log and is not synced: nothing may follow it. */
   isResetting = false
+  /** Its owner ended: it counts no more. */
+  hasEnded = false
 
   constructor(address: DeliveriesAddress, sessionOf: (clientId: string) => number) {
     this.address = address

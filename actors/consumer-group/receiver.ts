@@ -30,6 +30,8 @@ import type { Subscription } from './subscription.ts'
 export interface ReceiverLimits {
   /** Unacknowledged messages per group and queue; redeliveries go on beyond it. */
   readonly unackedMax: number
+  /** The same of all groups and queues together. */
+  readonly unackedTotalMax: number
   /** New messages looked at per queue in one plan. */
   readonly scanMax: number
 }
@@ -52,6 +54,8 @@ interface Found {
   readonly loads: Promise<unknown>[]
   filteredOut: boolean
   hasMore: boolean
+  /** New messages wait, but the broker has too many unacknowledged ones. */
+  isFull: boolean
 }
 
 interface LookInto {
@@ -244,7 +248,13 @@ export class Receiver {
   ): Found {
     subscription.topic.gate.pass()
     subscription.group.gate.pass()
-    const found: Found = { deliveries: [], loads: [], filteredOut: false, hasMore: false }
+    const found: Found = {
+      deliveries: [],
+      loads: [],
+      filteredOut: false,
+      hasMore: false,
+      isFull: false,
+    }
     if (subscription.group.settings.paused) return found
     this.#deps.leases.begin(subscription)
     if (request.attemptId !== undefined)
@@ -259,6 +269,10 @@ export class Receiver {
       this.#takeFrom(subscription, queue, request, reader, found)
       if (found.loads.length > 0 || found.deliveries.length >= request.batchMax) break
     }
+    // Who waited for somebody else's acknowledgement would not hear of it.
+    const { deliveries, loads, isFull } = found
+    if (isFull && deliveries.length === 0 && loads.length === 0)
+      throw new BrokerError('THROTTLED', { reason: 'too many messages are unacknowledged' })
     return found
   }
 
@@ -294,12 +308,13 @@ export class Receiver {
       },
       {
         batchMax: Math.min(request.batchMax, deliveryLimits.batchMax) - found.deliveries.length,
-        unackedMax: this.#deps.limits.unackedMax,
+        unackedMax: this.#unackedMax(cell),
         scanMax: this.#deps.limits.scanMax,
         attemptsMax: subscription.group.settings.attemptsMax,
       },
     )
     if (plan.isIncomplete) return
+    if (cell.deliveries.next < queue.offsetMax && this.#isFull) found.isFull = true
     if (plan.hasMore && plan.offsets.length === 0) found.hasMore = true
     for (const offset of plan.exhausted) this.#deadLetter(subscription, cell, offset)
     if (plan.skipped.length > 0) {
@@ -307,6 +322,17 @@ export class Receiver {
       this.#deps.leases.admit(cell, { type: 'acked', runs: plan.skipped })
     }
     if (plan.offsets.length > 0) this.#lease(subscription, cell, request, plan, { found, messages })
+  }
+
+  get #isFull(): boolean {
+    const { limits, state } = this.#deps
+    return state.unacked >= limits.unackedTotalMax
+  }
+
+  #unackedMax({ deliveries }: DeliveriesCell): number {
+    const { limits, state } = this.#deps
+    const left = Math.max(0, limits.unackedTotalMax - state.unacked)
+    return Math.min(limits.unackedMax, deliveries.unacked + left)
   }
 
   #lookAt(

@@ -66,6 +66,7 @@ export class BrokerMetrics implements MetricSource {
       glasspost_awaiting_reclaim_bytes: sumOf(bytesOfDropped(this.#broker)),
       glasspost_sessions: sessions.count,
       glasspost_parked_receives: lot.parked,
+      glasspost_unacked: state.unacked,
       glasspost_leases: sumOf(leasesOf(this.#broker)),
     }
     for (const [name, value] of Object.entries(gauges)) yield { name, labels: NONE, value }

@@ -73,6 +73,7 @@ export const brokerFamilies: readonly MetricFamily[] = [
   gauge('glasspost_log_position', 'Physical offset up to which the CommitLog is on disk'),
   gauge('glasspost_sessions', 'Clients alive'),
   gauge('glasspost_parked_receives', 'Receives that wait'),
+  gauge('glasspost_unacked', 'Messages delivered or passed over, and not acknowledged'),
   gauge('glasspost_leases', 'Messages leased, of all groups'),
   counter('glasspost_loop_restarts_total', 'Restarts of supervised loops, since the start'),
   gauge('glasspost_disk_free_bytes', 'Free on the disk of the data'),

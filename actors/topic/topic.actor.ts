@@ -58,7 +58,7 @@ export const topicLogic = ({ state, log, index, clock, dropDeferred }: TopicLogi
             for (const cell of subscription.cells) if (cell) state.dirtyCells.delete(cell)
             // Forgotten only when they are gone: a step that fails begins anew.
             await index.clear(groupTopicRange(group.groupId, topicId))
-            group.subscriptions.delete(topicId)
+            state.endSubscription(group, topicId)
           }
         })
       }),

@@ -6,7 +6,7 @@ export const brokerTuning = (settings: Settings) => {
   const { backoffMsBase, backoffMsMax, ...log } = commitLog
   return {
     commitLog: { ...log, backoff: { msBase: backoffMsBase, msMax: backoffMsMax } },
-    receiver: { unackedMax: receive.unackedMax },
+    receiver: { unackedMax: receive.unackedMax, unackedTotalMax: receive.unackedTotalMax },
     parking: { perKeyMax: receive.parkedPerKeyMax, totalMax: receive.parkedMax },
     reclaim: { reclaimMs: upkeep.reclaimMs },
     indexTimeoutMs: index.timeoutMs,

@@ -140,6 +140,11 @@ const receive = z.strictObject({
     max: 1_000_000,
     otherwise: 10_000,
   }),
+  unackedTotalMax: whole('unacknowledged messages of all groups together', {
+    min: 1,
+    max: 100_000_000,
+    otherwise: 2_000_000,
+  }),
   parkedPerKeyMax: whole('long polls waiting per group and topic', {
     min: 1,
     max: 1_000_000,

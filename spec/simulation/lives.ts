@@ -23,7 +23,7 @@ export const tinySettings: BrokerSettings = {
     backoff: { msBase: 50, msMax: 1_000 },
   },
   indexTimeoutMs: 3_000,
-  receiver: { unackedMax: 40, scanMax: 8 },
+  receiver: { unackedMax: 40, unackedTotalMax: 200, scanMax: 8 },
   parking: { perKeyMax: 16, totalMax: 32 },
   reclaim: { extentBytes: 4 << 10, carryBelow: 0.5, reclaimMs: 60_000 },
   messageIndex: { rangeBytes: 3 << 10, rangeNamesMax: 24, turnBytes: 1 << 10 },

@@ -802,6 +802,9 @@ export class World {
     const nowMs = this.#nowMs
     for (const { atMs, waitMs, isBounded } of this.#receiving)
       assert.ok(!isBounded || nowMs <= atMs + waitMs, 'a receive is answered in time')
+    const { unacked } = broker.state
+    broker.state.recountUnacked()
+    assert.is(unacked, broker.state.unacked, 'what is unacknowledged is the sum of all tables')
     if (broker.log.mode === 'writing' && broker.log.unsyncedBytes === 0) this.consumed.kept()
   }
 

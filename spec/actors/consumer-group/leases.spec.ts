@@ -191,6 +191,24 @@ Leases('a message group goes on when a dead letter is on disk, and not before', 
   await world.close()
 })
 
+Leases('all groups together hold so many messages, and what comes back goes on', async () => {
+  const receiver = { unackedMax: 100, unackedTotalMax: 5, scanMax: 100 }
+  const world = await AGroup.open({ receiver })
+  await world.send(8)
+  const held = await world.receive({ batchMax: 3 })
+  assert.is((await world.receive({ group: 'other' })).length, 2)
+  assert.is(await codeOf(world.receive({ waitMs: 5_000 })), 'THROTTLED')
+  await world.ack(held)
+  assert.is((await world.receive({ group: 'other', batchMax: 1 })).length, 1)
+  await world.clock.advance(10_000)
+  assert.is((await world.receive({ group: 'other', batchMax: 3 })).length, 3, 'again')
+  await world.restart()
+  assert.is(world.broker.state.unacked, 3)
+  await world.until(world.broker.groups.end('other'))
+  assert.is(world.broker.state.unacked, 0)
+  await world.close()
+})
+
 Leases('a lease that ends wakes who waits, at its deadline and not before', async () => {
   const world = await AGroup.open()
   await world.send(1)

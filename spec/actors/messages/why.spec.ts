@@ -90,7 +90,10 @@ interface Known {
   readonly done: Set<GroupName>
 }
 
-const settings = { ...tinySettings, receiver: { unackedMax: 1_000, scanMax: 1_000 } }
+const settings = {
+  ...tinySettings,
+  receiver: { ...tinySettings.receiver, unackedMax: 1_000, scanMax: 1_000 },
+}
 
 class World {
   readonly lives = new Lives(1, settings, () => {})
