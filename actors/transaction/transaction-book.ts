@@ -40,12 +40,16 @@ export interface TransactionBookDeps {
 const LIMIT_DEFAULT = 100
 const LIMIT_MAX = 1_000
 const CHECK_BYTES_MAX = 128
+/** Checkers of single transactions beyond twice those that are pending. */
+const CHECKERS_SPARE = 16
 
 /** Transactions as everybody outside sees them, and the asking of producers. */
 export class TransactionBook implements Transactions {
   readonly #deps: TransactionBookDeps
   readonly #list: DeferredList
   readonly #checkers = new Set<TransactionChecker>()
+  /** Of single transactions, by their ids. */
+  readonly #checkersOf = new Map<number, TransactionChecker>()
   #turn = 0
 
   constructor(deps: TransactionBookDeps) {
@@ -102,9 +106,22 @@ export class TransactionBook implements Transactions {
     if (status !== (resolution === 'commit' ? 'released' : 'withdrawn')) throw unknown()
   }
 
+  /** How many producers can be asked. */
+  get checkers(): number {
+    return this.#checkers.size + this.#checkersOf.size
+  }
+
   register(checker: TransactionChecker): () => void {
-    this.#checkers.add(checker)
-    return () => void this.#checkers.delete(checker)
+    const { transactionId } = checker
+    if (transactionId === undefined) {
+      this.#checkers.add(checker)
+      return () => void this.#checkers.delete(checker)
+    }
+    const id = openDeferred(this.#deps.seal, 'transaction', transactionId)?.id
+    if (id === undefined) throw new BrokerError('TRANSACTION_NOT_FOUND', { transactionId })
+    this.#forgetEnded()
+    this.#checkersOf.set(id, checker)
+    return () => void (this.#checkersOf.get(id) === checker && this.#checkersOf.delete(id))
   }
 
   /** A transaction is overdue: one producer of its topic is asked, or all are asked later. */
@@ -134,6 +151,14 @@ export class TransactionBook implements Transactions {
 
   // ——— inside
 
+  /** A transaction may end without its producer: by an operator, a check, the end of its topic. */
+  #forgetEnded(): void {
+    const { set } = this.#deps.store
+    if (this.#checkersOf.size < 2 * set.count + CHECKERS_SPARE) return
+    for (const id of this.#checkersOf.keys())
+      if (!set.outcomes.isPending(id)) this.#checkersOf.delete(id)
+  }
+
   #resolve(
     topic: Topic,
     slot: number,
@@ -150,13 +175,14 @@ export class TransactionBook implements Transactions {
     return deferred.release('transaction', slot, topic, message)
   }
 
-  /** One after the other in turn, until one could be asked. */
+  /** Its own producer first, then one after the other in turn, until one could be asked. */
   #ask(topic: Topic, entry: DeferredEntry, { message }: DeferredMessage): boolean {
     const able = [...this.#checkers].filter(({ topics }) => topics.has(topic.name))
     const physicalOffset = entry.chunk + entry.at
     const stored = storedMessageOf(message, { topic: topic.name, physicalOffset })
     const { messageId } = decodeSystem(message.system)
     const check = { transactionId: this.transactionIdOf(entry, messageId), message: stored }
+    if (this.#checkersOf.get(entry.id)?.check(check)) return true
     const first = this.#turn++
     return able.some((_, index) => able[(first + index) % able.length]?.check(check) === true)
   }

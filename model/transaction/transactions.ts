@@ -27,6 +27,8 @@ export interface TransactionCheck {
 export interface TransactionChecker {
   /** Topics it publishes to. */
   readonly topics: ReadonlySet<string>
+  /** Asked about this one only, and before others; forgotten when it is resolved. */
+  readonly transactionId?: string
   /** False when it could not be asked; somebody else is tried. */
   check(check: TransactionCheck): boolean
 }

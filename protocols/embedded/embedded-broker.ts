@@ -295,8 +295,8 @@ export class EmbeddedBroker {
     }
     const leave = transactions.register({
       topics: new Set([topic]),
+      ...(transactionId === undefined ? {} : { transactionId }),
       check: (asked) => {
-        if (transactionId !== undefined && asked.transactionId !== transactionId) return false
         void answer(asked)
         return true
       },

@@ -120,7 +120,10 @@ const ask = (fake: FakeBroker, transactionId: string): boolean => {
   const { topic, message } = half
   const place = { topicId: 1, queueId: 0, queueOffset: 0, physicalOffset: 0, storeAtMs: 0 }
   const asked = { transactionId, message: { topic, ...place, ...message } }
-  return [...fake.checkers].some((checker) => checker.topics.has(topic) && checker.check(asked))
+  return [...fake.checkers]
+    .filter((checker) => checker.topics.has(topic))
+    .filter((checker) => (checker.transactionId ?? transactionId) === transactionId)
+    .some((checker) => checker.check(asked))
 }
 
 Deferred('a check of a transaction is asked about that one, while it is pending', async () => {
