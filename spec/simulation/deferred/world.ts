@@ -570,7 +570,9 @@ export class DeferredWorld {
   #isAtRest(broker: CoreBroker): boolean {
     const { table } = broker.state.deferred.timer
     const isDue = table.first >= 0 && (table.dueMs[table.first] as number) <= this.#wallMs
-    return isSettled(broker) && !isDue && this.#isTicking(broker) && !isEnding(broker)
+    // In the middle of a round, chunks that were given up may not have been removed yet.
+    const isResting = broker.upkeep.snapshot.state === 'resting'
+    return isSettled(broker) && isResting && !isDue && this.#isTicking(broker) && !isEnding(broker)
   }
 
   #isTicking(broker: CoreBroker): boolean {
