@@ -147,6 +147,23 @@ OwnersSpec('#9703, #9172, #9490: what a group knew goes with it, and with the to
   assert.equal(await opened.residue(), [])
 })
 
+OwnersSpec('#551: an offset beyond the end holds nobody up', async () => {
+  await using opened = await open()
+  const { broker } = opened
+  await broker.topics.create('orders', { queues: 1 })
+  await fill(broker, 'orders', 3)
+  await broker.groups.create('billing')
+  const to = { at: 'offset', queueOffset: 1_000_000 } as const
+  await broker.groups.resetOffsets('billing', { topic: 'orders', to })
+  assert.is(broker.groups.describe('billing').progress[0]?.lag, 0)
+  await fill(broker, 'orders', 1)
+  const { deliveries } = await broker.receive({ ...request, topic: 'orders', group: 'billing' })
+  assert.equal(
+    deliveries.map(({ message }) => message.queueOffset),
+    [3],
+  )
+})
+
 OwnersSpec('8.4: an end while sends are in flight brings no series back', async () => {
   await using opened = await open()
   const { broker, metrics } = opened
