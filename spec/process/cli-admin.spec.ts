@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { openDoor } from '../protocols/http/support/http-door.ts'
 import { eventually } from '../support/waiting.ts'
 import { type BrokerProcess, run, runCli, startBroker } from './support/broker-process.ts'
 import { built, cli } from './support/built.ts'
@@ -207,6 +208,30 @@ for (const [args, code, teaches] of [
     assert.not.match(ended.stderr, /\n\s+at /, 'no stack')
   })
 }
+
+Admin('audit ends with 1 where something has no owner, and says what it is', async () => {
+  const found = { owner: 'topic:17', kind: 'indexKey', what: '0211', bytes: 2_048 } as const
+  const report = { clean: false, residue: [found], awaitingReclaim: [] }
+  await using door = await openDoor({}, { audit: () => Promise.resolve(report) })
+  const json = await runCli('--url', door.url, 'audit', '--json')
+  assert.equal([json.code, JSON.parse(json.stdout)], [1, report])
+  const shown = await runCli('--url', door.url, 'audit')
+  assert.is(shown.code, 1)
+  assert.match(shown.stdout, /^NOT CLEAN: 1 /)
+  assert.match(shown.stdout, /^topic:17 +indexKey +2 KiB +0211$/m)
+})
+
+Admin('status ends with 5 while sends are refused, a token that is wrong with 1', async () => {
+  const refusal = () => 'the disk is full'
+  await using door = await openDoor({ token: 'the-right-token' }, { refusal })
+  const status = await runCli('--url', door.url, '--token', 'the-right-token', 'status')
+  assert.is(status.code, 5)
+  assert.match(status.stdout, 'REFUSES: the disk is full')
+  const wrong = await runCli('--url', door.url, '--token', 'another-token', 'topic', 'list')
+  assert.is(wrong.code, 1)
+  assert.match(wrong.stderr, /\(TOKEN_REQUIRED\)\n$/)
+  assert.not.match(wrong.stderr, 'another-token')
+})
 
 Admin('ends with 3 where no broker answers, in JSON where that was asked for', async () => {
   const ended = await runCli('--url', 'http://127.0.0.1:9', 'topic', 'list', '--json')
