@@ -400,7 +400,7 @@ export class DeferredWorld {
     }
     if (outcome === 'recalled') {
       assert.is(known.seenAtStep, 0, `${known.number} was delivered, and is called recalled`)
-      if (wasWithdrawn !== 'yes') known.endedAtMs = this.#wallMaxMs
+      if (wasWithdrawn !== 'yes') known.endedAtMs = this.#wallMs
       known.withdrawn = 'yes'
       return
     }
@@ -418,7 +418,7 @@ export class DeferredWorld {
     this.#settle(this.#broker.timers.cancel(known.timerId), {
       ok: (isEnded) => {
         known.withdrawn = isEnded ? 'yes' : before
-        if (isEnded) known.endedAtMs = this.#wallMaxMs
+        if (isEnded) known.endedAtMs = this.#wallMs
         if (isEnded) this.#count('cancelled')
       },
       refused: () => {
@@ -451,7 +451,7 @@ export class DeferredWorld {
       if (listed.has(`m${known.number}`) || known.seenAtStep > 0) known.withdrawn = 'no'
       else if (known.sent === 'yes' && broker.log.unsyncedBytes === 0) {
         known.withdrawn = 'yes'
-        known.endedAtMs = this.#wallMaxMs
+        known.endedAtMs = this.#wallMs
       }
     }
   }
