@@ -312,11 +312,14 @@ export class Consumed {
   isNewest(group: GroupModel, delivery: Delivery, handle: ReceiptHandle): boolean {
     const progress = this.#find(group.groupId, delivery)
     if (progress?.dead !== 'no' || progress.acked !== 'no') return false
+    if (this.#isUncertain(progress)) return false
     return progress.newest === handle && progress.attemptMin === progress.attemptMax
   }
 
+  /** For certain: a reset under way may void its handle. */
   isAcked(group: GroupModel, delivery: Delivery): boolean {
-    return this.#find(group.groupId, delivery)?.acked === 'yes'
+    const progress = this.#find(group.groupId, delivery)
+    return progress?.acked === 'yes' && !this.#isUncertain(progress)
   }
 
   isDead(groupId: number, sent: Sent): boolean {

@@ -1,4 +1,5 @@
 import * as assert from 'uvu/assert'
+import type { CoreBroker } from '../../actors/broker/broker.ts'
 import { audit } from '../../actors/audit/audit.ts'
 import { tagFilter } from '../../model/delivery/filter.ts'
 import { sqlFilter } from '../../model/delivery/sql92/sql-filter.ts'
@@ -981,7 +982,9 @@ export class World {
     try {
       for await (const bytes of broker.index.keys()) {
         const key = parseIndexKey(bytes)
-        if (claims(key)) claimed.push(JSON.stringify(key))
+        // A group that is ending itself sweeps all that it has.
+        const isSwept = key.kind === 'deliveries' && isEndingGroup(broker, key.ownerId)
+        if (claims(key) && !isSwept) claimed.push(JSON.stringify(key))
       }
     } catch (error) {
       if (!isBrokerError(error, 'STORE_UNAVAILABLE')) throw error
@@ -1059,3 +1062,7 @@ const attempt = <Answer>(call: () => Promise<Answer>): Promise<Answer> => {
 
 export const allTypes = (tally: Tally, types: readonly CommandType[]): CommandType[] =>
   types.filter((type) => !tally.has(type))
+
+const isEndingGroup = ({ state, supervisions }: CoreBroker, groupId: number): boolean =>
+  state.groups.get(groupId)?.status !== 'serving' &&
+  supervisions.groups.describe(`group:${groupId}`) !== undefined
