@@ -25,6 +25,7 @@ import { BLOCK_UNITS, unitChunk, unitSize } from '../../storage/codec/unit-block
 import type { LogTail } from '../../storage/log/chunk-log.ts'
 import { loadDeferred } from '../checkpoint/deferred-checkpoint.ts'
 import type { IndexStore } from '../checkpoint/index-store.ts'
+import { finishTrims } from '../upkeep/reclaim.ts'
 import { spillBlocks } from '../checkpoint/spill.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import type { FactsSpan } from '../system/facts-span.ts'
@@ -90,22 +91,6 @@ const replayLog = async (
     logger.info({ done: step.offset, of: tail.offset }, 'rebuilding the index')
   }
   checkGaps(state, gaps, tail)
-}
-
-/** Gives back what is left of stretches that were given up. True when there was something. */
-const finishTrims = async ({ state, log }: RecoveryDeps): Promise<boolean> => {
-  const { gaps } = state.space
-  let hasTrimmed = false
-  for (let index = 0; index < gaps.length; index += 2) {
-    const from = gaps[index] as number
-    const to = gaps[index + 1] as number
-    for await (const _ of log.chunks.offsets(from, to)) {
-      hasTrimmed = true
-      break
-    }
-    if (hasTrimmed) await log.trim(from, to)
-  }
-  return hasTrimmed
 }
 
 /** What retention removed is nobody's to deliver, whatever facts were folded after it. */

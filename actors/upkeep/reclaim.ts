@@ -29,6 +29,8 @@ export interface ReclaimDeps {
   readonly deferred: DeferredCarrierDeps
   /** Facts before this chunk are in the index: only they may leave the log. */
   readonly checkpointed: () => number
+  /** The epoch of the log in which no trim was left unfinished. */
+  readonly trims: { finishedIn: number }
 }
 
 export interface ReclaimSettings {
@@ -60,8 +62,14 @@ const CARRIED_MAX = 2
  * frees the old place. So nothing pins the log, and a crash finds either place whole.
  */
 export const reclaimLog = async (deps: ReclaimDeps): Promise<void> => {
-  const { log, state } = deps
+  const { log, state, trims } = deps
   const { extentBytes } = state.space
+  // A trim that failed has made a new epoch, and its stretch is given up already.
+  if (trims.finishedIn !== log.epoch) {
+    const { epoch } = log
+    await finishTrims(deps)
+    trims.finishedIn = epoch
+  }
   const end = state.space.extentOf(deps.checkpointed())
   let carried = 0
   for (const extent of candidates(deps, end)) {
@@ -72,6 +80,25 @@ export const reclaimLog = async (deps: ReclaimDeps): Promise<void> => {
     const isReclaimed = await deps.index.exclusive(() => giveUp(deps, from, to))
     if (isReclaimed) await log.trim(from, to)
   }
+}
+
+/** Gives back what is left of stretches that were given up. True when there was something. */
+export const finishTrims = async ({
+  state,
+  log,
+}: Pick<ReclaimDeps, 'state' | 'log'>): Promise<boolean> => {
+  const { gaps } = state.space
+  let hasTrimmed = false
+  for (let index = 0; index < gaps.length; index += 2) {
+    const from = gaps[index] as number
+    const to = gaps[index + 1] as number
+    for await (const _ of log.chunks.offsets(from, to)) {
+      hasTrimmed = true
+      break
+    }
+    if (hasTrimmed) await log.trim(from, to)
+  }
+  return hasTrimmed
 }
 
 /** Extents worth freeing, oldest first. */

@@ -41,7 +41,12 @@ export class Upkeep {
     this.#deps = deps
     const { log, state, clock, logger } = deps
     this.#clock = new LoopClock(clock)
-    const shared = { ...deps, settings: deps.reclaim, checkpointed: () => this.checkpointedTo }
+    const shared = {
+      ...deps,
+      settings: deps.reclaim,
+      checkpointed: () => this.checkpointedTo,
+      trims: { finishedIn: 0 },
+    }
     const whenWriting = (work: () => Promise<void>) => async () => {
       if (log.mode === 'writing') await work()
     }

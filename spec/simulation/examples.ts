@@ -40,6 +40,17 @@ export const examples: Readonly<Record<string, readonly Command[]>> = {
     { type: 'createShortTopic', topic: 0, by: 'age' },
     { type: 'ackTwice', pick: 0 },
   ],
+  'a trim that failed is finished when the log writes again': [
+    { type: 'send', topic: 0, count: 5, bytes: 0, messageGroup: '', isAwaited: false },
+    { type: 'send', topic: 0, count: 2, bytes: 700, messageGroup: '', isAwaited: false },
+    { type: 'abortedReceive', topic: 0, group: 0 },
+    { type: 'endGroup', group: 0 },
+    { type: 'send', topic: 0, count: 2, bytes: 700, messageGroup: '', isAwaited: false },
+    { type: 'endTopic', topic: 0 },
+    { type: 'failWrites', database: 'commit-log', error: 'ENOSPC', leaves: 'whole', count: 2 },
+    { type: 'advance', ms: 10_001 },
+    { type: 'ack', pick: 0, count: 1 },
+  ],
   'the same attempt is given the same again, also after a restart': [
     { type: 'send', topic: 0, count: 3, bytes: 0, messageGroup: '', isAwaited: true },
     { type: 'attemptedReceive', topic: 0, group: 0, attempt: 1 },
