@@ -63,8 +63,10 @@ const putTimestamp = (bytes: Buffer, at: number, ms: number): number => {
   return position
 }
 
-/** Where blocks are put together: their size is known only at the end. */
-const scratch = Buffer.allocUnsafe(64 << 10)
+/** Blocks are put together one behind the other: their size is known only at the end. */
+const SLAB_BYTES = 64 << 10
+let slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
+let slabUsed = 0
 const FIXED_BYTES = 64
 
 export const encodeSystem = (fields: SystemFields): Buffer => {
@@ -74,18 +76,20 @@ export const encodeSystem = (fields: SystemFields): Buffer => {
   for (const key of fields.keys) characters += key.length + 4
   if (fields.origin) characters += originCharacters(fields.origin)
   const size = characters * 3 + FIXED_BYTES
-  if (size > scratch.length) {
-    const large = Buffer.allocUnsafe(size)
-    return large.subarray(0, putSystem(large, fields))
+  if (size > slab.length - slabUsed) {
+    slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, size))
+    slabUsed = 0
   }
-  return Buffer.from(scratch.subarray(0, putSystem(scratch, fields)))
+  const from = slabUsed
+  slabUsed = putSystem(slab, from, fields)
+  return slab.subarray(from, slabUsed)
 }
 
 const originCharacters = ({ topic, messageId, messageGroup = '' }: MessageOrigin): number =>
   topic.length + messageId.length + messageGroup.length
 
-const putSystem = (bytes: Buffer, fields: SystemFields): number => {
-  let at = putTextField(bytes, 0, systemField.tag, fields.tag)
+const putSystem = (bytes: Buffer, from: number, fields: SystemFields): number => {
+  let at = putTextField(bytes, from, systemField.tag, fields.tag)
   for (const key of fields.keys) at = putTextField(bytes, at, systemField.key, key)
   at = putTextField(bytes, at, systemField.messageId, fields.messageId)
   if (fields.bornAtMs > 0) at = putTimestampField(bytes, at, systemField.bornAt, fields.bornAtMs)
