@@ -85,6 +85,23 @@ Admin('send, peek, receive, acknowledge', async ({ glasspost }) => {
   assert.is((await glasspost('group', 'describe', 'g')).code, 4)
 })
 
+Admin('topics: paused, what is scheduled is held; resumed, it comes', async ({ glasspost }) => {
+  await glasspost('topic', 'create', 'held', '--type', 'DELAY', '--queues', '1')
+  assert.is((await glasspost('topic', 'pause', 'held')).stdout, 'paused topic held\n')
+  assert.match((await glasspost('topic', 'describe', 'held')).stdout, /serving.*, paused\n/)
+  await glasspost('send', 'held', 'later', '--delay', '1s')
+  await new Promise((resolve) => setTimeout(resolve, 1_500))
+  const messages = async () => {
+    const topic = await glasspost('topic', 'describe', 'held', '--json')
+    return (JSON.parse(topic.stdout) as { messages: number }).messages
+  }
+  assert.is(await messages(), 0)
+  assert.is((await glasspost('topic', 'resume', 'held')).stdout, 'resumed topic held\n')
+  const receive = ['receive', 'held', '--group', 'patient', '--wait', '10s', '--ack']
+  assert.match((await glasspost(...receive)).stdout, /\n {2}later\n$/)
+  assert.is((await glasspost('topic', 'delete', 'held')).code, 0)
+})
+
 Admin('groups: paused, resumed, reset', async ({ glasspost }) => {
   await glasspost('topic', 'create', 'log', '--queues', '1')
   for (const body of ['a', 'b']) await glasspost('send', 'log', body)

@@ -19,9 +19,11 @@ interface SettingFlags {
 /** `glasspost topic …` */
 export const topicCommand = (world: World): Command =>
   new Command('topic')
-    .description('create, change, list, describe and delete topics')
+    .description('create, change, list, describe, pause and delete topics')
     .addCommand(create(world))
     .addCommand(update(world))
+    .addCommand(pausing(world, 'pause', true))
+    .addCommand(pausing(world, 'resume', false))
     .addCommand(list(world))
     .addCommand(describe(world))
     .addCommand(end(world))
@@ -63,6 +65,22 @@ const update = (world: World): Command =>
     async ({ client, show }, [name = ''], flags: SettingFlags) => {
       const topic = await client.patch<TopicDescription>(path`/v1/topics/${name}`, bodyOf(flags))
       show(topic, () => described(topic))
+    },
+  )
+
+const pausing = (world: World, verb: 'pause' | 'resume', paused: boolean): Command =>
+  adminAction(
+    world,
+    new Command(verb)
+      .description(
+        paused
+          ? 'hold its scheduled messages, however late they become'
+          : 'let its scheduled messages come, those that are overdue in order',
+      )
+      .argument('<name>'),
+    async ({ client, show }, [name = '']) => {
+      const topic = await client.patch<TopicDescription>(path`/v1/topics/${name}`, { paused })
+      show(topic, () => [`${verb}d topic ${name}`])
     },
   )
 
@@ -129,12 +147,12 @@ export const allTopics = async (client: AdminClient, prefix?: string): Promise<T
 }
 
 const described = (topic: TopicDescription): string[] => {
-  const { name, topicId, type, state, messages, bytes, retention, offsets } = topic
+  const { name, topicId, type, state, paused, messages, bytes, retention, offsets } = topic
   return [
     ...fields([
       ['topic', `${name} (${topicId})`],
       ['type', type],
-      ['state', state],
+      ['state', paused ? `${state}, paused` : state],
       ['messages', messages],
       ['size', sizeText(bytes)],
       ['kept', `${durationText(retention.ageMs)}${keptSizeText(retention.bytes)}`],

@@ -22,6 +22,9 @@ const Settings = z.object({
 const Changes = z.strictObject({
   type: Type.optional(),
   queues: Queues.optional(),
+  paused: z.boolean().optional().openapi({
+    description: 'Holds scheduled messages, however late they become; false lets them come.',
+  }),
   retention: z.strictObject({ ageMs: AgeMs.optional(), bytes: Bytes.optional() }).optional(),
 })
 
@@ -56,8 +59,9 @@ const Description = Settings.extend({
   state: z.string(),
   messages: z.number(),
   bytes: z.number().openapi({ description: 'Live bytes in the CommitLog.' }),
+  paused: z.literal(true).optional().openapi({ description: 'Scheduled messages are held.' }),
   offsets: z.array(Queue),
-}).openapi('Topic') satisfies z.ZodType<Omit<TopicDescription, 'offsets'>>
+}).openapi('Topic') satisfies z.ZodType<Omit<TopicDescription, 'offsets' | 'paused'>>
 
 const list = createRoute({
   method: 'get',
@@ -135,5 +139,7 @@ export const topicRoutes = ({ broker: { topics } }: AdminPort): OpenAPIHono => {
 /** A fixed order of fields, for people who read it. */
 const described = (topic: TopicDescription) => {
   const { name, topicId, type, queues, state, messages, bytes, retention, offsets } = topic
-  return { name, topicId, type, queues, state, messages, bytes, retention, offsets: [...offsets] }
+  const paused = topic.paused ? { paused: topic.paused } : {}
+  const size = { messages, bytes, offsets: [...offsets] }
+  return { name, topicId, type, queues, state, ...paused, retention, ...size }
 }
