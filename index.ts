@@ -18,6 +18,7 @@ import { Accounts } from './protocols/accounts/accounts.ts'
 import { readAccounts } from './protocols/accounts/accounts-file.ts'
 import { EmbeddedBroker } from './protocols/embedded/embedded-broker.ts'
 import type { GrpcDoorSettings } from './protocols/grpc/context.ts'
+import { GrpcMetrics } from './protocols/grpc/grpc-metrics.ts'
 import { openGrpcDoor } from './protocols/grpc/server.ts'
 import { openHttpDoor } from './protocols/http/server.ts'
 import { brokerTuning } from './protocols/settings/broker-tuning.ts'
@@ -187,7 +188,9 @@ const openBroker = async (options: BrokerOptions & { readonly brokerName?: strin
   try {
     const broker = await CoreBroker.open({ clock, logger, place, inspect }, settings)
     const { brokerName = 'glasspost' } = options
-    const metrics = new PrometheusMetrics([new BrokerMetrics(broker), processMetrics], {
+    const grpcMetrics = new GrpcMetrics(broker)
+    const sources = [new BrokerMetrics(broker), grpcMetrics, processMetrics]
+    const metrics = new PrometheusMetrics(sources, {
       clock,
       labels: { node_type: 'broker', cluster: 'DefaultCluster', node_id: brokerName },
     })
@@ -215,7 +218,7 @@ const openBroker = async (options: BrokerOptions & { readonly brokerName?: strin
       backup: () => backup(broker, { writtenBy }),
       verify: () => verifyBroker(broker),
     }
-    return { embedded, admin }
+    return { embedded, admin, grpcMetrics }
   } catch (error) {
     await place.close()
     throw error
@@ -300,7 +303,7 @@ export const startServer = async (options: ServerOptions): Promise<GlasspostServ
   const { accountsFile } = options
   const access =
     accountsFile === undefined ? undefined : new Accounts(await readAccounts(accountsFile))
-  const { embedded: broker, admin } = await openBroker(options)
+  const { embedded: broker, admin, grpcMetrics } = await openBroker(options)
   const watches: FileWatch[] = []
   const open: { close(options: { readonly drainMs: number }): Promise<void> }[] = []
   const close = async ({ drainMs = DRAIN_MS } = {}): Promise<void> => {
@@ -330,7 +333,7 @@ export const startServer = async (options: ServerOptions): Promise<GlasspostServ
       { host, port: grpcPort },
       openGrpcDoor(
         broker.port,
-        { ...components, access },
+        { ...components, access, metrics: grpcMetrics },
         {
           ...{ ...options.grpc, host, port: grpcPort, brokerName },
           ...(advertisedAddress ? { advertisedAddress } : {}),

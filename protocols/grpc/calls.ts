@@ -6,6 +6,7 @@ import {
   status as grpcStatus,
 } from '@grpc/grpc-js'
 import { BrokerError } from '../../model/errors.ts'
+import { type CallRecord, codeIn } from './call-record.ts'
 import type { CallContext, Door } from './context.ts'
 import { serveReceive, type Unary } from './methods.ts'
 import { TelemetryStream } from './operations/telemetry.ts'
@@ -68,11 +69,13 @@ export class Calls {
   readonly #unary: Gauge
   readonly #polls: Gauge
   readonly #streams: Gauge
+  readonly #receives: CallRecord
   readonly #waiting = new Set<AbortController>()
   readonly #telemetry = new Set<TelemetryStream>()
 
   constructor(door: Door, inFlightMax: number) {
     this.#door = door
+    this.#receives = door.metrics.recordOf('ReceiveMessage')
     this.#unary = new Gauge(inFlightMax)
     this.#polls = new Gauge(inFlightMax)
     this.#streams = new Gauge(inFlightMax)
@@ -85,27 +88,44 @@ export class Calls {
     for (const stream of this.#telemetry) stream.end()
   }
 
-  unary(serve: Unary) {
+  unary(name: string, serve: Unary) {
+    const record = this.#door.metrics.recordOf(name)
+    const { clock } = this.#door
     return (call: ServerUnaryCall<Buffer, Buffer>, respond: sendUnaryData<Buffer>): void => {
+      const fromMs = clock.monotonicMs()
+      record.enter()
       const admission = this.#unary.enter() ? 'admitted' : 'tooMany'
       serve(new GrpcCall(this.#door, call, this.#closing.signal), call.request, admission)
-        .then((reply) => respond(null, reply))
+        .then((reply) => {
+          const result = call.cancelled ? 'cancelled' : 'success'
+          record.answered(codeIn(reply), result, clock.monotonicMs() - fromMs)
+          respond(null, reply)
+        })
         .catch((error: unknown) => {
           this.#door.logger.error({ error }, 'a gRPC reply could not be made')
           respond({ code: grpcStatus.INTERNAL, details: 'the reply could not be made' })
         })
-        .finally(() => this.#unary.leave())
+        .finally(() => {
+          record.leave()
+          this.#unary.leave()
+        })
     }
   }
 
   readonly receive = (call: ServerWritableStream<Buffer, Buffer>): void => {
     const poll = new AbortController()
+    const { clock } = this.#door
+    const record = this.#receives
+    const fromMs = clock.monotonicMs()
+    record.enter()
     if (this.#closing.signal.aborted) poll.abort()
     const admission = this.#polls.enter() ? 'admitted' : 'tooMany'
     this.#waiting.add(poll)
     call.on('cancelled', () => poll.abort())
     serveReceive(new GrpcCall(this.#door, call, poll.signal), call.request, admission)
       .then(({ frames, giveBack }) => {
+        const result = call.cancelled ? 'cancelled' : 'success'
+        record.answered(codeIn(frames[0]), result, clock.monotonicMs() - fromMs)
         if (!call.cancelled) send(call, frames, giveBack)
       })
       .catch((error: unknown) => {
@@ -113,6 +133,7 @@ export class Calls {
         call.emit('error', { code: grpcStatus.INTERNAL, details: 'the reply could not be made' })
       })
       .finally(() => {
+        record.leave()
         this.#polls.leave()
         this.#waiting.delete(poll)
       })

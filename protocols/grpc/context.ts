@@ -2,6 +2,7 @@ import type { Filters } from '../../model/delivery/filters.ts'
 import type { Access } from '../../model/access.ts'
 import type { Broker, Clock, Logger } from '../../model/ports.ts'
 import type { KnownClients } from './clients.ts'
+import type { GrpcMetrics } from './grpc-metrics.ts'
 import type { Address } from './wire/common.ts'
 
 export interface GrpcDoorSettings {
@@ -50,6 +51,7 @@ export interface Door {
   readonly clock: Clock
   readonly logger: Logger
   readonly clients: KnownClients
+  readonly metrics: GrpcMetrics
   /** Undefined where there are no accounts: then everybody may do everything. */
   readonly access: Access | undefined
   /** Warns of calls that accounts refuse, one line for many. */

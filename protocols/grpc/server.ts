@@ -9,6 +9,7 @@ import { Calls } from './calls.ts'
 import { KnownClients } from './clients.ts'
 import { type Door, grpcDoorDefaults, type GrpcDoorSettings } from './context.ts'
 import { type Certificate, Front, type FrontSettings } from './front.ts'
+import { GrpcMetrics } from './grpc-metrics.ts'
 import { guardStreams } from './guarded-streams.ts'
 import { restingLog } from './resting-log.ts'
 import { unaryMethods } from './methods.ts'
@@ -19,6 +20,8 @@ export interface GrpcDoorComponents {
   readonly access?: Access | undefined
   readonly clock: Clock
   readonly logger: Logger
+  /** Told of calls and connections; without it nobody sees them. */
+  readonly metrics?: GrpcMetrics
   readonly random: Random
 }
 
@@ -61,7 +64,7 @@ const asIs = (bytes: Buffer): Buffer => bytes
 const createGrpcServer = (calls: Calls, settings: GrpcDoorSettings): Server => {
   const server = new Server(serverOptions(settings))
   for (const [name, serve] of Object.entries(unaryMethods))
-    server.register(`${SERVICE}${name}`, calls.unary(serve), asIs, asIs, 'unary')
+    server.register(`${SERVICE}${name}`, calls.unary(name, serve), asIs, asIs, 'unary')
   server.register(`${SERVICE}ReceiveMessage`, calls.receive, asIs, asIs, 'serverStream')
   server.register(`${SERVICE}Telemetry`, calls.telemetry, asIs, asIs, 'bidi')
   return server
@@ -88,7 +91,7 @@ const listen = async (server: NetServer, { host, port }: GrpcDoorOptions) => {
 /** Opens the gRPC door of a broker: `apache.rocketmq.v2.MessagingService` on a port of its own. */
 export const openGrpcDoor = async (
   broker: Broker,
-  { clock, logger, access }: GrpcDoorComponents,
+  { clock, logger, access, metrics = new GrpcMetrics(broker) }: GrpcDoorComponents,
   options: GrpcDoorOptions,
 ): Promise<GrpcDoor> => {
   const settings = { ...grpcDoorDefaults, ...options }
@@ -106,6 +109,7 @@ export const openGrpcDoor = async (
     clock,
     logger,
     clients,
+    metrics,
     access,
     logRefusal: restingLog(clock, (fields, message) => logger.warn(fields, message)),
     filters: new Filters(),

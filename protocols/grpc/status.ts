@@ -141,6 +141,7 @@ export const aggregateOf = (statuses: readonly Status[]): Status => {
   return { code: first.code, message: nameOfCode.get(first.code) ?? first.message }
 }
 
-const nameOfCode: ReadonlyMap<number, string> = new Map(
+/** The codes by number. */
+export const nameOfCode: ReadonlyMap<number, string> = new Map(
   Object.entries(codes).map(([name, code]) => [code, name]),
 )

@@ -107,7 +107,12 @@ export class PrometheusMetrics implements MetricRegistry {
   #register({ help, type, ...family }: MetricFamily, name: string): void {
     this.#familyOf.set(name, family.name)
     const get = () => {
-      const values = this.#told(family.name)
+      const told = this.#told(family.name)
+      const spelt = ({ metricName, ...value }: Value): Value =>
+        metricName === undefined
+          ? value
+          : { ...value, metricName: name + metricName.slice(family.name.length) }
+      const values = name === family.name ? told : told.map(spelt)
       return Promise.resolve({
         ...{ name, help, type, aggregator: 'sum' },
         values,

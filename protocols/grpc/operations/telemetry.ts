@@ -107,6 +107,7 @@ export class TelemetryStream {
     for (const cancel of this.#cancellations) cancel()
     this.#link?.close()
     this.#leaveTransactions?.()
+    this.#context.door.metrics.disconnected(this)
     if (this.#known) this.#context.door.clients.forget(this.#context.clientId, this.#known)
   }
 
@@ -119,6 +120,7 @@ export class TelemetryStream {
     const isFirst = this.#known === undefined
     this.#known = { requestTimeoutMs: settings.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT }
     door.clients.remember(clientId, this.#known)
+    door.metrics.connected(this, settings)
     this.#offerForChecks(settings)
     const reply = encode({ status: OK, settings: mergedSettings(door, settings) })
     this.#outlet.send(reply)

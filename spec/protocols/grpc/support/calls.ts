@@ -1,6 +1,7 @@
 import { Filters } from '../../../../model/delivery/filters.ts'
 import type { Clock, Logger } from '../../../../model/ports.ts'
 import { KnownClients } from '../../../../protocols/grpc/clients.ts'
+import { GrpcMetrics } from '../../../../protocols/grpc/grpc-metrics.ts'
 import type { CallContext, Door } from '../../../../protocols/grpc/context.ts'
 import { SimulatedClock } from '../../../support/simulated-clock.ts'
 import { FakeBroker } from './fake-broker.ts'
@@ -37,6 +38,7 @@ export const aDoor = ({ autoCreate = false } = {}) => {
     clock,
     logger,
     clients: new KnownClients(),
+    metrics: new GrpcMetrics(broker),
     access: undefined,
     logRefusal: (fields, message) => logger.warn(fields, message),
     filters: new Filters(),
