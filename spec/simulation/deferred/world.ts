@@ -445,11 +445,13 @@ export class DeferredWorld {
     const { broker } = this.#living
     if (broker.log.mode !== 'writing') return
     const listed = new Set((await this.#list()).map(({ messageId }) => messageId))
+    // What fired before the list was made is certainly seen only if it was synced before the look.
+    const isSynced = broker.log.unsyncedBytes === 0
     await this.#look()
     for (const known of doubtful) {
       if (known.withdrawn !== 'doubtful' || known.isHalf) continue
       if (listed.has(`m${known.number}`) || known.seenAtStep > 0) known.withdrawn = 'no'
-      else if (known.sent === 'yes' && broker.log.unsyncedBytes === 0) {
+      else if (known.sent === 'yes' && isSynced) {
         known.withdrawn = 'yes'
         known.endedAtMs = this.#wallMs
       }

@@ -1,10 +1,8 @@
 import fc from 'fast-check'
 import { suite } from 'uvu'
-import * as assert from 'uvu/assert'
-import { holds } from '../../support/property.ts'
+import { holdsAndShows } from '../../support/property.ts'
 import { aScript, PopWorld, type Tally } from './play.ts'
 
-/** What must have happened in so many runs, or the property says less than it seems to. */
 const happenings = [
   ...['receive: done', 'receive: nothing', 'ack: done', 'ack: refused', 'extend: done'],
   ...['extend: refused', 'dead letter', 'reset', 'pause', 'end', 'restart', 'refused'],
@@ -20,14 +18,7 @@ Pop('answers as an array of messages would; a crash forgets the newest steps onl
     for (const command of script) await world.run(command)
     await world.finish()
   })
-  await holds(property, { runs: 300 })
-  if (process.env['TALLY']) console.log(Object.fromEntries(tally))
-  if (process.env['SEED'] || process.env['RUNS']) return
-  assert.equal(
-    happenings.filter((type) => !tally.has(type)),
-    [],
-    'everything happened',
-  )
+  await holdsAndShows(property, { runs: 300, tally, happenings })
 })
 
 Pop.run()
