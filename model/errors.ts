@@ -283,6 +283,52 @@ const catalog = {
     describe: (p: { group: string }) => `consumer group '${p.group}' is being deleted`,
     remedy: 'Wait until it is gone; it is created anew by the next receive.',
   },
+  TIER_UNAVAILABLE: {
+    kind: 'unavailable',
+    describe: (p: { store: string; operation: string; reason: string }) =>
+      `the tier ${p.store} could not ${p.operation}: ${p.reason}`,
+    remedy: 'Nothing is lost and it is tried again; check endpoint, network and `tier status`.',
+  },
+  TIER_DENIED: {
+    kind: 'unavailable',
+    describe: (p: { store: string; operation: string; reason: string }) =>
+      `the tier ${p.store} does not allow to ${p.operation}: ${p.reason}`,
+    remedy:
+      'Give the credentials put, get, list and delete on the bucket; nothing is lost meanwhile.',
+  },
+  TIER_OBJECT_EXISTS: {
+    kind: 'conflict',
+    describe: (p: { store: string; key: string }) => `the tier ${p.store} has an object ${p.key}`,
+    remedy: 'The broker reads it back and adopts what is its own.',
+  },
+  TIER_OBJECT_NOT_FOUND: {
+    kind: 'notFound',
+    describe: (p: { store: string; key: string }) => `the tier ${p.store} has no object ${p.key}`,
+    remedy: 'Run `glasspost tier verify`; put the object back from a copy if it was removed.',
+  },
+  TIER_RANGE_ILLEGAL: {
+    kind: 'corrupt',
+    describe: (p: { store: string; key: string; to: number }) =>
+      `the object ${p.key} in the tier ${p.store} ends before byte ${p.to}`,
+    remedy: 'Run `glasspost tier verify`; put the object back from a copy.',
+  },
+  TIER_CONFLICT: {
+    kind: 'conflict',
+    describe: (p: { store: string; key: string }) =>
+      `the object ${p.key} in the tier ${p.store} was written by somebody else`,
+    remedy: 'Two brokers run on copies of one data directory: stop one of them.',
+  },
+  TIER_OFF: {
+    kind: 'unsupported',
+    describe: (_: None) => 'this broker has no tier',
+    remedy: 'Start it with `--tier directory` or `--tier s3`.',
+  },
+  TIER_REQUIRED: {
+    kind: 'conflict',
+    describe: (p: { topics: readonly string[] }) =>
+      `history of ${someOf(p.topics)} lies in the tier, and the tier is off`,
+    remedy: 'Start with the tier that these topics were offloaded to.',
+  },
   CORRUPT: {
     kind: 'corrupt',
     describe: (p: { store: string; position: number; reason: string }) =>

@@ -35,6 +35,18 @@ const rooms: Readonly<Record<string, Room>> = {
     packages: [],
     builtins: 'all',
   },
+  // Objects of the tier: their format, and the adapters of their store.
+  'storage/tier': {
+    imports: ['model', 'storage/ports', 'storage/codec'],
+    packages: [],
+    builtins: ['node:zlib', 'node:crypto'],
+  },
+  'storage/s3': {
+    imports: ['model', 'storage/ports'],
+    packages: ['@aws-sdk/client-s3'],
+    builtins: 'all',
+  },
+  'storage/directory': { imports: ['model', 'storage/ports'], packages: [], builtins: 'all' },
   'storage/verify': {
     imports: ['model', 'storage/ports', 'storage/codec', 'storage/log'],
     packages: [],
@@ -56,6 +68,7 @@ const rooms: Readonly<Record<string, Room>> = {
       'storage/ports',
       'storage/codec',
       'storage/log',
+      'storage/tier',
       'storage/verify',
     ],
     packages: ['xstate', 'rxjs'],
