@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { suite } from 'uvu'
 import { holdsAndShows } from '../support/property.ts'
 import { aScript, type Command } from './deferred/commands.ts'
+import { examples } from './deferred/examples.ts'
 import { DeferredWorld, type Tally } from './deferred/world.ts'
 
 const happenings = [
@@ -38,9 +39,11 @@ const play = async (seed: number, script: readonly Command[], tally: Tally): Pro
 }
 
 const Timers = suite('timers and transactions')
+const tally: Tally = new Map()
+
+for (const [title, script] of Object.entries(examples)) Timers(title, () => play(0, script, tally))
 
 Timers('agree with a sorted list whatever happens', async () => {
-  const tally: Tally = new Map()
   const property = fc.asyncProperty(fc.nat(), aScript, (seed, script) => play(seed, script, tally))
   await holdsAndShows(property, { runs: 150, tally, happenings })
 })

@@ -45,15 +45,22 @@ interface Known {
   isMoved: boolean
   /** Somebody asked for it before its time. */
   isByHand: boolean
-  /** Half messages: somebody asked for the commit. */
-  mayAppear: boolean
+  /** Half messages: commits that were asked for and may have come to be. */
+  commits: number
+  isCommitted: boolean
+  isRolledBack: boolean
   laterMs: number
   handle: string
   timerId: string
   ackedAtStep: number
   seenAtStep: number
   place: number
-  withdrawn: 'no' | 'yes' | 'doubtful'
+  /** Recalled, cancelled or rolled back: certainly. */
+  isWithdrawn: boolean
+  /** Asks for that of which nobody can say, or not yet, what became of them; and since when. */
+  doubts: number
+  doubtedAtMs: number
+  /** Not later than it ended. */
   endedAtMs: number
   checks: number
 }
@@ -108,8 +115,10 @@ export class DeferredWorld {
     const { timers } = this.#broker
     assert.is(timers.count(), 0, 'in the end all timers are delivered')
     for (const known of this.#known)
-      if (known.sent === 'yes' && known.withdrawn === 'no' && this.#isServing(known))
-        assert.ok(known.isHalf || known.seenAtStep > 0, `${known.number} is delivered in the end`)
+      if (known.sent === 'yes' && isKept(known) && this.#isServing(known)) {
+        const isOpen = known.isHalf && !known.isCommitted
+        assert.ok(isOpen || known.seenAtStep > 0, `${known.number} is delivered in the end`)
+      }
     for (const name of topicNames)
       if (this.#broker.topics.find(name))
         await this.run({ type: 'endTopic', topic: topicNames.indexOf(name) })
@@ -184,10 +193,7 @@ export class DeferredWorld {
         return this.#resolve(command.pick, command.commit)
       case 'recall':
         return this.#recall(
-          this.#pick(
-            command.pick,
-            ({ seenAtStep, withdrawn }) => seenAtStep === 0 && withdrawn === 'no',
-          ),
+          this.#pick(command.pick, (known) => known.seenAtStep === 0 && isKept(known)),
         )
       case 'recallEnded':
         return this.#recall(this.#pick(command.pick, (known) => this.#hasEnded(known)))
@@ -267,13 +273,17 @@ export class DeferredWorld {
       sent: 'doubtful',
       isMoved: false,
       isByHand: false,
-      mayAppear: !fields.isHalf,
+      commits: 0,
+      isCommitted: false,
+      isRolledBack: false,
       handle: '',
       timerId: '',
       ackedAtStep: Number.POSITIVE_INFINITY,
       seenAtStep: 0,
       place: -1,
-      withdrawn: 'no',
+      isWithdrawn: false,
+      doubts: 0,
+      doubtedAtMs: 0,
       endedAtMs: 0,
       checks: 0,
     }
@@ -332,8 +342,8 @@ export class DeferredWorld {
     const known = halves[pick % Math.max(1, halves.length)]
     if (known === undefined) return
     const before = { ...known }
-    if (commit) known.mayAppear = true
-    else if (known.withdrawn === 'no' && !before.mayAppear) known.withdrawn = 'doubtful'
+    if (commit) known.commits++
+    else this.#doubt(known)
     const resolution = commit ? 'commit' : 'rollback'
     const { topic, handle: transactionId, number } = known
     const ending = this.#broker.transactions.end({
@@ -343,22 +353,37 @@ export class DeferredWorld {
       ok: () => {
         this.#count(resolution)
         if (commit) {
-          assert.is.not(before.withdrawn, 'yes', 'what was rolled back is not committed')
+          assert.not(before.isRolledBack, 'what was rolled back is not committed')
+          known.isCommitted = true
         } else {
-          assert.is(before.seenAtStep, 0, 'what was committed is not rolled back')
-          known.withdrawn = 'yes'
-          known.mayAppear = false
+          const isOut = before.seenAtStep > 0 || before.isCommitted
+          assert.not(isOut, 'what was committed is not rolled back')
+          known.isRolledBack = true
+          this.#withdraw(known)
         }
       },
       refused: () => {
-        if (commit && !before.mayAppear) known.mayAppear = false
-        if (!commit && known.withdrawn === 'doubtful') known.withdrawn = before.withdrawn
+        if (commit) known.commits--
+        else known.doubts--
       },
     })
   }
 
+  /** An end is asked for. */
+  #doubt(known: Known): void {
+    if (known.doubts++ === 0) known.doubtedAtMs = this.#wallMs
+  }
+
+  /** One of the ends that were asked for came to be: at the earliest when the first was. */
+  #withdraw(known: Known): void {
+    known.doubts--
+    if (known.isWithdrawn) return
+    known.isWithdrawn = true
+    known.endedAtMs = Math.min(known.doubtedAtMs, this.#wallMs)
+  }
+
   #hasEnded(known: Known): boolean {
-    return known.seenAtStep > 0 || known.withdrawn === 'yes' || !this.#isServing(known)
+    return known.seenAtStep > 0 || known.isWithdrawn || !this.#isServing(known)
   }
 
   #pick(pick: number, isWanted: (known: Known) => boolean): Known | undefined {
@@ -368,61 +393,62 @@ export class DeferredWorld {
 
   #recall(known: Known | undefined): void {
     if (known === undefined) return
-    const wasWithdrawn = known.withdrawn
-    const { endedAtMs } = known
+    const { isWithdrawn: wasWithdrawn } = known
     const serving = this.#meet(known.topic)
     const isOwned = serving?.topicId === known.topicId
-    if (known.withdrawn === 'no') known.withdrawn = 'doubtful'
+    this.#doubt(known)
     this.#settle(this.#broker.timers.recall(known.topic, known.handle), {
       ok: async ({ outcome }) => {
         this.#count(outcome)
+        if (outcome === 'recalled') this.#withdraw(known)
+        else known.doubts--
         if (serving === undefined) return
         if (!isOwned) return assert.is(outcome, 'invalid')
-        await this.#recalled(known, { outcome, wasWithdrawn, endedAtMs })
+        await this.#recalled(known, { outcome, wasWithdrawn })
       },
       refused: () => {
-        if (known.withdrawn === 'doubtful') known.withdrawn = wasWithdrawn
+        known.doubts--
       },
     })
   }
 
   async #recalled(
     known: Known,
-    given: { outcome: RecallOutcome; wasWithdrawn: Known['withdrawn']; endedAtMs: number },
+    { outcome, wasWithdrawn }: { outcome: RecallOutcome; wasWithdrawn: boolean },
   ): Promise<void> {
-    const { outcome, wasWithdrawn, endedAtMs } = given
     assert.is.not(outcome, 'invalid', 'a genuine handle of a living topic')
-    if (outcome === 'forgotten') {
-      if (known.withdrawn === 'doubtful' && wasWithdrawn === 'no') known.withdrawn = 'no'
-      const isOld = this.#wallMaxMs - endedAtMs >= MEMORY_MS - MEMORY_MS / 24
-      assert.ok(endedAtMs > 0 && isOld, `${known.number} is remembered for long enough`)
-      return
-    }
     if (outcome === 'recalled') {
       assert.is(known.seenAtStep, 0, `${known.number} was delivered, and is called recalled`)
-      if (wasWithdrawn !== 'yes') known.endedAtMs = this.#wallMs
-      known.withdrawn = 'yes'
       return
     }
-    assert.is.not(wasWithdrawn, 'yes', `${known.number} was recalled, and is called delivered`)
-    known.withdrawn = 'no'
-    if ((await this.#look()) && this.#isServing(known))
+    if (outcome === 'delivered')
+      assert.not(wasWithdrawn, `${known.number} was recalled, and is called delivered`)
+    const nowMs = this.#wallMaxMs
+    // It ended, and only who looks knows how and when.
+    if (!(await this.#look()) || !this.#isServing(known)) return
+    if (outcome === 'delivered') {
       assert.ok(known.seenAtStep > 0, `${known.number} is called delivered, and is not there`)
+      return
+    }
+    const isEnded = known.seenAtStep > 0 || !isKept(known)
+    assert.ok(isEnded, `${known.number} waits, and is called forgotten`)
+    const endedAtMs = known.endedAtMs || known.doubtedAtMs
+    const isOld = nowMs - endedAtMs >= MEMORY_MS - MEMORY_MS / 24
+    assert.ok(isOld, `${known.number} is remembered for long enough`)
   }
 
   async #cancel(pick: number): Promise<void> {
     const known = await this.#listed(pick)
     if (known === undefined) return
-    const before = known.withdrawn
-    known.withdrawn = 'doubtful'
+    this.#doubt(known)
     this.#settle(this.#broker.timers.cancel(known.timerId), {
       ok: (isEnded) => {
-        known.withdrawn = isEnded ? 'yes' : before
-        if (isEnded) known.endedAtMs = this.#wallMs
-        if (isEnded) this.#count('cancelled')
+        if (!isEnded) return void known.doubts--
+        this.#withdraw(known)
+        this.#count('cancelled')
       },
       refused: () => {
-        known.withdrawn = before
+        known.doubts--
       },
     })
   }
@@ -431,9 +457,9 @@ export class DeferredWorld {
     const toMs = this.#wallMs + withinMs
     const topicId = this.#meet(topic)?.topicId
     const pending = this.#known.filter(
-      (known) => known.topicId === topicId && known.seenAtStep === 0 && known.withdrawn === 'no',
+      (known) => known.topicId === topicId && known.seenAtStep === 0 && !known.isWithdrawn,
     )
-    for (const known of pending) known.withdrawn = 'doubtful'
+    for (const known of pending) this.#doubt(known)
     this.#settle(this.#broker.timers.cancelAll({ topic, toMs }), {
       ok: () => this.#resolveDoubts(pending),
       refused: () => this.#resolveDoubts(pending),
@@ -443,18 +469,19 @@ export class DeferredWorld {
   /** Where it is tells what became of it. */
   async #resolveDoubts(doubtful: readonly Known[]): Promise<void> {
     const { broker } = this.#living
-    if (broker.log.mode !== 'writing') return
-    const listed = new Set((await this.#list()).map(({ messageId }) => messageId))
-    // What fired before the list was made is certainly seen only if it was synced before the look.
-    const isSynced = broker.log.unsyncedBytes === 0
-    await this.#look()
+    const { epoch } = broker.log
+    const sent = new Set(doubtful.filter((known) => known.sent === 'yes'))
+    // In one page: what moves meanwhile is in it, too.
+    const { timers } = await broker.timers.list({ limit: 1_000 })
+    const listed = new Set(timers.map(({ messageId }) => messageId))
+    // What left the list, and came back or was synced since, tells nothing.
+    const isSynced = broker.log.unsyncedBytes === 0 && broker.log.epoch === epoch
+    const isSeen = await this.#look()
     for (const known of doubtful) {
-      if (known.withdrawn !== 'doubtful' || known.isHalf) continue
-      if (listed.has(`m${known.number}`) || known.seenAtStep > 0) known.withdrawn = 'no'
-      else if (known.sent === 'yes' && isSynced) {
-        known.withdrawn = 'yes'
-        known.endedAtMs = this.#wallMs
-      }
+      const isListed = listed.has(`m${known.number}`)
+      if (isListed || known.seenAtStep > 0 || (known.isHalf && known.commits === 0)) known.doubts--
+      else if (known.isHalf || !sent.has(known) || !isSynced || !isSeen) continue
+      else if (this.#isServing(known)) this.#withdraw(known)
     }
   }
 
@@ -534,7 +561,7 @@ export class DeferredWorld {
     const known = this.#known[number]
     try {
       assert.ok(known?.isHalf)
-      assert.is.not(known.withdrawn, 'yes', `${number} is asked for after its rollback`)
+      assert.not(known.isRolledBack, `${number} is asked for after its rollback`)
       assert.is(known.seenAtStep, 0, `${number} is asked for after its commit`)
       if (known.handle !== '') assert.is(transactionId, known.handle)
       known.handle = transactionId
@@ -667,9 +694,9 @@ export class DeferredWorld {
     let possible = 0
     for (const known of this.#known) {
       if (known.topicId !== serving.topicId || known.seenAtStep > 0) continue
-      if (known.sent === 'no' || known.withdrawn === 'yes') continue
+      if (known.sent === 'no' || known.isWithdrawn) continue
       possible++
-      if (known.sent === 'yes' && known.withdrawn === 'no') certain++
+      if (known.sent === 'yes' && isKept(known)) certain++
     }
     const counted = this.#broker.timers.count(name) + this.#broker.transactions.count(name)
     const says = `${name}: ${counted} counted, ${certain} to ${possible} wait`
@@ -714,8 +741,8 @@ export class DeferredWorld {
     const known = this.#known[number] as Known
     assert.is(known.topicId, at.topicId, `${number} is in its own topic`)
     assert.is.not(known.sent, 'no', `${number} was refused`)
-    assert.is.not(known.withdrawn, 'yes', `${number} was recalled or rolled back`)
-    assert.ok(known.mayAppear, `${number} is shown before its commit`)
+    assert.not(known.isWithdrawn, `${number} was recalled or rolled back`)
+    if (known.isHalf) assert.ok(known.commits > 0, `${number} is shown before its commit`)
     if (known.seenAtStep > 0) return assert.is(known.place, at.offset, `${number} stays`)
     known.seenAtStep = this.#step
     known.place = at.offset
@@ -788,6 +815,9 @@ const isEnding = ({ supervisions, state }: CoreBroker): boolean =>
   [...supervisions.topics.addresses()].some(
     (address) => state.topics.get(Number(address.split(':')[1]))?.status !== 'serving',
   )
+
+/** Nobody asked for its end, or it certainly did not come to be. */
+const isKept = ({ isWithdrawn, doubts }: Known): boolean => !isWithdrawn && doubts === 0
 
 const nameOf = (index: number): string => topicNames[index % topicNames.length] as string
 
