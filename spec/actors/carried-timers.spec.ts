@@ -1,0 +1,131 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { encodeDraft } from '../../model/message/encode.ts'
+import { type Life, Lives, tinySettings } from '../simulation/lives.ts'
+
+const TOPIC = 'orders'
+const FAR_MS = 10_000_000
+
+const draft = (messageId: string, bytes = 10) =>
+  encodeDraft({ body: 'x'.repeat(bytes) }, { messageId, bornAtMs: 1, bornHost: 'here' })
+
+/** A log in which some extents stay and others go, and an index that can be lost. */
+class Bench {
+  readonly lives = new Lives(1, tinySettings, () => {})
+  life!: Life
+
+  static async open(): Promise<Bench> {
+    const bench = new Bench()
+    bench.life = await bench.lives.open()
+    await bench.until(bench.broker.topics.create(TOPIC, { type: 'MIXED', queues: 1 }))
+    return bench
+  }
+
+  get broker() {
+    return this.life.broker
+  }
+
+  get nowMs(): number {
+    return this.lives.clock.wallMs()
+  }
+
+  until<Result>(work: Promise<Result>): Promise<Result> {
+    return this.lives.clock.until(work)
+  }
+
+  /** An extent of timers that wait for long, or that were recalled. */
+  async fill(becomes: 'alive' | 'dead'): Promise<void> {
+    const { extentBytes } = this.broker.state.space
+    const untilAt = this.broker.log.position + extentBytes
+    while (this.broker.log.position < untilAt) {
+      const { recallHandle = '' } = await this.schedule('filling', this.nowMs + FAR_MS, 200)
+      if (becomes === 'dead') await this.until(this.broker.timers.recall(TOPIC, recallHandle))
+    }
+  }
+
+  schedule(messageId: string, deliverAtMs: number, bytes?: number) {
+    const message = { ...draft(messageId, bytes), type: 'DELAY', deliverAtMs } as const
+    return this.until(this.broker.append(TOPIC, message))
+  }
+
+  isReclaimed(position: number): boolean {
+    return this.broker.state.space.isGap(position, position + 1)
+  }
+
+  async timer(messageId: string) {
+    const { timers } = await this.until(this.broker.timers.list({ messageId }))
+    assert.is(timers.length, 1, messageId)
+    const [timer] = timers
+    return { timerId: timer?.timerId ?? '', dueAtMs: timer?.dueAtMs ?? 0 }
+  }
+
+  /** What is left is what the log says. */
+  async rebuild(): Promise<void> {
+    await this.until(this.broker.close())
+    this.life.die()
+    const index = await this.until(this.lives.place.openDatabase('index'))
+    await this.until(index.clear({}))
+    await this.until(index.close())
+    this.life = await this.lives.open()
+    await this.lives.clock.settle()
+  }
+}
+
+const CarriedTimers = suite('timers of a log that is reclaimed')
+
+CarriedTimers(
+  'stay due when they were rescheduled to, although the log forgets where',
+  async () => {
+    const bench = await Bench.open()
+    const startMs = bench.nowMs
+    const written = bench.broker.log.chunkStart
+    await bench.schedule('put off', startMs + 60_000)
+    await bench.schedule('hurried', startMs + FAR_MS)
+    await bench.fill('alive')
+    await bench.fill('dead')
+    const dueMs = { 'put off': startMs + FAR_MS, hurried: startMs + 90_000 }
+    const moved = bench.broker.log.chunkStart
+    for (const [messageId, atMs] of Object.entries(dueMs)) {
+      const { timerId } = await bench.timer(messageId)
+      await bench.until(bench.broker.timers.reschedule(timerId, atMs))
+    }
+    await bench.fill('dead')
+    await bench.fill('dead')
+    await bench.lives.clock.advance(20_000)
+    assert.ok(bench.isReclaimed(moved), 'where they were rescheduled is gone')
+    assert.not(bench.isReclaimed(written), 'where they were scheduled is not')
+    for (let life = 0; life < 2; life++) {
+      await bench.rebuild()
+      for (const [messageId, atMs] of Object.entries(dueMs))
+        assert.is((await bench.timer(messageId)).dueAtMs, atMs, messageId)
+    }
+    await bench.lives.clock.advance(startMs + 90_000 - bench.nowMs - 1)
+    assert.is(bench.broker.topics.describe(TOPIC).messages, 0)
+    await bench.lives.clock.advance(1_000)
+    assert.is(bench.broker.topics.describe(TOPIC).messages, 1)
+  },
+)
+
+CarriedTimers('are half messages of which it is known how often they were asked for', async () => {
+  const bench = await Bench.open()
+  bench.broker.transactions.register({ topics: new Set([TOPIC]), check: () => true })
+  const half = { ...draft('half'), type: 'TRANSACTION' } as const
+  const written = bench.broker.log.chunkStart
+  await bench.until(bench.broker.append(TOPIC, half))
+  await bench.fill('alive')
+  await bench.fill('dead')
+  const asked = bench.broker.log.chunkStart
+  await bench.lives.clock.advance(7_000)
+  const list = async () => (await bench.until(bench.broker.transactions.list())).transactions
+  const before = await list()
+  assert.is(before[0]?.checks, 1)
+  await bench.fill('dead')
+  await bench.fill('dead')
+  await bench.lives.clock.advance(20_000)
+  assert.ok(bench.isReclaimed(asked), 'where it is written that somebody was asked is gone')
+  assert.not(bench.isReclaimed(written), 'where the message is written is not')
+  await bench.rebuild()
+  assert.equal(await list(), before)
+})
+
+CarriedTimers.run()
