@@ -28,4 +28,11 @@ export const examples: Readonly<Record<string, readonly Command[]>> = {
     { type: 'recall', pick: 12 },
     { type: 'failWrites', database: 'commit-log', leaves: 'torn', count: 1 },
   ],
+  'what fires while another is not on disk yet may come before it': [
+    { type: 'slowWrites', ms: 500 },
+    { type: 'schedule', topic: 1, count: 2, inMs: 0, isAwaited: false },
+    { type: 'schedule', topic: 1, count: 1, inMs: 1, isAwaited: false },
+    { type: 'advance', ms: 1_000 },
+    { type: 'slowWrites', ms: 5 },
+  ],
 }

@@ -52,7 +52,8 @@ interface Known {
   laterMs: number
   handle: string
   timerId: string
-  ackedAtStep: number
+  /** Not before its acknowledgement, as store timestamps count: they never decrease. */
+  ackedAtMs: number
   seenAtStep: number
   place: number
   /** Recalled, cancelled or rolled back: certainly. */
@@ -278,7 +279,7 @@ export class DeferredWorld {
       isRolledBack: false,
       handle: '',
       timerId: '',
-      ackedAtStep: Number.POSITIVE_INFINITY,
+      ackedAtMs: Number.POSITIVE_INFINITY,
       seenAtStep: 0,
       place: -1,
       isWithdrawn: false,
@@ -307,7 +308,8 @@ export class DeferredWorld {
         assert.is(recallHandle === undefined, isDueAtOnce)
         known.sent = 'yes'
         known.handle = recallHandle ?? ''
-        known.ackedAtStep = this.#step
+        this.#noteWall()
+        known.ackedAtMs = this.#wallMaxMs
       },
       refused: () => {
         known.sent = 'no'
@@ -328,7 +330,8 @@ export class DeferredWorld {
           this.#count('prepared')
           known.sent = 'yes'
           known.handle = transactionId ?? ''
-          known.ackedAtStep = this.#step
+          this.#noteWall()
+          known.ackedAtMs = this.#wallMaxMs
         },
         refused: () => {
           known.sent = 'no'
@@ -753,7 +756,7 @@ export class DeferredWorld {
     if (!known.isByHand) assert.not(isEarly, `${number} is early: due ${known.dueMs}`)
   }
 
-  /** Of two that waited together, the one due earlier comes first. */
+  /** Of two that waited when the later one fired, the one due earlier comes first. */
   #checkOrder(places: ReadonlyMap<number, number>): void {
     const fired = [...places]
       .map(([number]) => this.#known[number] as Known)
@@ -764,7 +767,7 @@ export class DeferredWorld {
       const after = fired[index] as Known
       if (after.dueMs < before.dueMs)
         assert.ok(
-          after.ackedAtStep >= before.seenAtStep,
+          after.ackedAtMs >= before.endedAtMs,
           `${after.number} is due before ${before.number}, and comes after`,
         )
     }
