@@ -312,6 +312,20 @@ const catalog = {
       `the object ${p.key} in the tier ${p.store} ends before byte ${p.to}`,
     remedy: 'Run `glasspost tier verify`; put the object back from a copy.',
   },
+  TIER_KEY_ILLEGAL: {
+    kind: 'invalid',
+    describe: (p: { store: string; key: string }) =>
+      `the tier ${p.store} takes no object of the name '${p.key}'`,
+    remedy: 'Use names of a-z 0-9 . - joined by /, none beginning with a dot, 512 bytes in all.',
+  },
+  TIER_UNFIT: {
+    kind: 'unsupported',
+    describe: (p: { store: string; reason: string }) =>
+      `the store ${p.store} cannot be a tier: ${p.reason}`,
+    remedy:
+      'Use a store with conditional writes (PutObject with If-None-Match), such as AWS S3, Ceph ' +
+      'or MinIO, or a directory on a file system with hard links.',
+  },
   TIER_CONFLICT: {
     kind: 'conflict',
     describe: (p: { store: string; key: string }) =>

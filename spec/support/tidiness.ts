@@ -46,7 +46,12 @@ const rooms: Readonly<Record<string, Room>> = {
     packages: ['@aws-sdk/client-s3'],
     builtins: 'all',
   },
-  'storage/directory': { imports: ['model', 'storage/ports'], packages: [], builtins: 'all' },
+  'storage/files': { imports: [], packages: [], builtins: 'all' },
+  'storage/directory': {
+    imports: ['model', 'storage/ports', 'storage/files'],
+    packages: [],
+    builtins: 'all',
+  },
   'storage/verify': {
     imports: ['model', 'storage/ports', 'storage/codec', 'storage/log'],
     packages: [],
@@ -58,7 +63,11 @@ const rooms: Readonly<Record<string, Room>> = {
     packages: [],
     builtins: 'all',
   },
-  'storage/level': { imports: ['model', 'storage/ports'], packages: ['level'], builtins: 'all' },
+  'storage/level': {
+    imports: ['model', 'storage/ports', 'storage/files'],
+    packages: ['level'],
+    builtins: 'all',
+  },
   actors: {
     imports: [
       'model',

@@ -3,7 +3,7 @@ import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promis
 import { join } from 'node:path'
 import type { BackupHeader, BackupStep, OnProgress, WrittenBackup } from '../../model/backup.ts'
 import { BrokerError } from '../../model/errors.ts'
-import { createDirectory, syncDirectory } from './files.ts'
+import { createDirectory, syncDirectory } from '../files/durable-files.ts'
 import { attempt, causeWithCode } from './level-errors.ts'
 
 const BACKUP_FILE = 'glasspost.backup'

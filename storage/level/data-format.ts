@@ -4,7 +4,7 @@ import { BrokerError } from '../../model/errors.ts'
 import type { Random } from '../../model/ports.ts'
 import { databaseNames } from '../ports/place.ts'
 import { causeWithCode } from './level-errors.ts'
-import { writeAtomically } from './files.ts'
+import { writeAtomically } from '../files/durable-files.ts'
 
 const FORMAT = 1
 export const FORMAT_FILE = 'format.json'

@@ -7,7 +7,7 @@ import type { Database } from '../ports/database.ts'
 import type { Ballast, DatabaseName, DiskUsage, Place } from '../ports/place.ts'
 import { createData, isNewDataDir, LOCK_DIRECTORY, readSecret } from './data-format.ts'
 import { FileBallast } from './file-ballast.ts'
-import { createDirectory, syncDirectory } from './files.ts'
+import { createDirectory, syncDirectory } from '../files/durable-files.ts'
 import { LevelDatabase } from './level-database.ts'
 import { attempt, causeWithCode } from './level-errors.ts'
 

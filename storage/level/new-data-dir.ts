@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Place } from '../ports/place.ts'
 import { assertEmpty } from './backup-file.ts'
 import { FORMAT_FILE, RESTORING_DIRECTORY } from './data-format.ts'
-import { createDirectory, syncDirectory } from './files.ts'
+import { createDirectory, syncDirectory } from '../files/durable-files.ts'
 import { attempt } from './level-errors.ts'
 import { LevelPlace, type LevelPlaceOptions } from './level-place.ts'
 
