@@ -1,5 +1,5 @@
 import { assign, setup } from 'xstate'
-import { type Backoff, backoffMs } from '../backoff.ts'
+import { type Backoff, backoffMs, errorOf } from '../backoff.ts'
 import { unprovided, unprovidedLoop } from '../unprovided.ts'
 
 export interface CommitLogInput {
@@ -64,7 +64,7 @@ export const commitLogMachine = setup({
         onDone: 'recovering',
         onError: {
           target: 'failed',
-          actions: { type: 'rememberError', params: ({ event }) => ({ error: event.error }) },
+          actions: { type: 'rememberError', params: errorOf },
         },
       },
     },
@@ -74,7 +74,7 @@ export const commitLogMachine = setup({
         onDone: 'writing',
         onError: {
           target: 'failed',
-          actions: { type: 'rememberError', params: ({ event }) => ({ error: event.error }) },
+          actions: { type: 'rememberError', params: errorOf },
         },
       },
     },
@@ -86,7 +86,7 @@ export const commitLogMachine = setup({
       on: {
         'commit.failed': {
           target: 'refusing',
-          actions: { type: 'rememberError', params: ({ event }) => ({ error: event.error }) },
+          actions: { type: 'rememberError', params: errorOf },
         },
         'log.close': 'closing',
       },
@@ -110,10 +110,7 @@ export const commitLogMachine = setup({
             onDone: { target: '#commitLog.writing', actions: 'forgetFailures' },
             onError: {
               target: 'backingOff',
-              actions: [
-                'countFailure',
-                { type: 'rememberError', params: ({ event }) => ({ error: event.error }) },
-              ],
+              actions: ['countFailure', { type: 'rememberError', params: errorOf }],
             },
           },
         },

@@ -1,15 +1,19 @@
 import { assign, setup } from 'xstate'
-import { type Backoff, backoffMs } from '../backoff.ts'
+import {
+  type Backoff,
+  backoffMs,
+  errorOf,
+  type Failures,
+  failedAgain,
+  noFailures,
+} from '../backoff.ts'
 import { unprovidedLoop } from '../unprovided.ts'
 
 export interface DispatcherInput {
   readonly backoff: Backoff
 }
 
-export interface DispatcherContext extends DispatcherInput {
-  readonly failures: number
-  readonly lastError: unknown
-}
+export interface DispatcherContext extends DispatcherInput, Failures {}
 
 export type DispatcherEvent =
   | { readonly type: 'dispatch.failed'; readonly error: unknown }
@@ -27,16 +31,15 @@ export const dispatcherMachine = setup({
   },
   actors: { followCommits: unprovidedLoop('followCommits') },
   actions: {
-    rememberError: assign(({ context }, params: { error: unknown }) => ({
-      lastError: params.error,
-      failures: context.failures + 1,
-    })),
+    rememberError: assign(({ context }, { error }: { error: unknown }) =>
+      failedAgain(context, error),
+    ),
     forgetFailures: assign({ failures: 0 }),
   },
   delays: { backoff: ({ context }) => backoffMs(context.backoff, context.failures) },
 }).createMachine({
   id: 'dispatcher',
-  context: ({ input }) => ({ ...input, failures: 0, lastError: null }),
+  context: ({ input }) => ({ ...input, ...noFailures }),
   initial: 'following',
   states: {
     following: {
@@ -44,7 +47,7 @@ export const dispatcherMachine = setup({
       on: {
         'dispatch.failed': {
           target: 'backingOff',
-          actions: { type: 'rememberError', params: ({ event }) => ({ error: event.error }) },
+          actions: { type: 'rememberError', params: errorOf },
         },
         'dispatch.caughtUp': { actions: 'forgetFailures' },
       },

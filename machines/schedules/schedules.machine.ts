@@ -1,15 +1,19 @@
 import { assign, setup } from 'xstate'
-import { type Backoff, backoffMs } from '../backoff.ts'
+import {
+  type Backoff,
+  backoffMs,
+  errorOf,
+  type Failures,
+  failedAgain,
+  noFailures,
+} from '../backoff.ts'
 import { unprovided } from '../unprovided.ts'
 
 export interface SchedulesInput {
   readonly backoff: Backoff
 }
 
-export interface SchedulesContext extends SchedulesInput {
-  readonly failures: number
-  readonly lastError: unknown
-}
+export interface SchedulesContext extends SchedulesInput, Failures {}
 
 export type SchedulesEvent =
   /** Some schedule may want its next run. */
@@ -27,17 +31,16 @@ export const schedulesMachine = setup({
   },
   actors: { planRuns: unprovided<void>('planRuns') },
   actions: {
-    rememberError: assign(({ context }, params: { error: unknown }) => ({
-      lastError: params.error,
-      failures: context.failures + 1,
-    })),
+    rememberError: assign(({ context }, { error }: { error: unknown }) =>
+      failedAgain(context, error),
+    ),
     forgetFailures: assign({ failures: 0 }),
   },
   guards: { hasMore: () => false },
   delays: { backoff: ({ context }) => backoffMs(context.backoff, context.failures) },
 }).createMachine({
   id: 'schedules',
-  context: ({ input }) => ({ ...input, failures: 0, lastError: null }),
+  context: ({ input }) => ({ ...input, ...noFailures }),
   initial: 'resting',
   on: { 'schedules.stop': '.stopped' },
   states: {
@@ -51,7 +54,7 @@ export const schedulesMachine = setup({
         ],
         onError: {
           target: 'backingOff',
-          actions: { type: 'rememberError', params: ({ event }) => ({ error: event.error }) },
+          actions: { type: 'rememberError', params: errorOf },
         },
       },
     },

@@ -1,5 +1,12 @@
 import { assign, setup } from 'xstate'
-import { type Backoff, backoffMs } from '../backoff.ts'
+import {
+  type Backoff,
+  backoffMs,
+  errorOf,
+  type Failures,
+  failedAgain,
+  noFailures,
+} from '../backoff.ts'
 import { unprovided, unprovidedLoop } from '../unprovided.ts'
 
 export interface TimerWheelInput {
@@ -8,9 +15,7 @@ export interface TimerWheelInput {
   readonly heldMs: number
 }
 
-export interface TimerWheelContext extends TimerWheelInput {
-  readonly failures: number
-  readonly lastError: unknown
+export interface TimerWheelContext extends TimerWheelInput, Failures {
   readonly jumps: number
 }
 
@@ -45,10 +50,9 @@ export const timerWheelMachine = setup({
   actions: {
     noteJump: (_, _params: { ms: number }) => {},
     countJump: assign({ jumps: ({ context }) => context.jumps + 1 }),
-    rememberError: assign(({ context }, params: { error: unknown }) => ({
-      lastError: params.error,
-      failures: context.failures + 1,
-    })),
+    rememberError: assign(({ context }, { error }: { error: unknown }) =>
+      failedAgain(context, error),
+    ),
     forgetFailures: assign({ failures: 0 }),
   },
   guards: {
@@ -61,7 +65,7 @@ export const timerWheelMachine = setup({
   },
 }).createMachine({
   id: 'timer-wheel',
-  context: ({ input }) => ({ ...input, failures: 0, lastError: null, jumps: 0 }),
+  context: ({ input }) => ({ ...input, ...noFailures, jumps: 0 }),
   initial: 'loading',
   on: {
     'wheel.stop': '.stopped',
@@ -123,7 +127,3 @@ export const timerWheelMachine = setup({
     stopped: { type: 'final' },
   },
 })
-
-function errorOf({ event }: { event: { error: unknown } }): { error: unknown } {
-  return { error: event.error }
-}

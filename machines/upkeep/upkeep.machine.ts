@@ -1,5 +1,12 @@
 import { assign, setup } from 'xstate'
-import { type Backoff, backoffMs } from '../backoff.ts'
+import {
+  type Backoff,
+  backoffMs,
+  errorOf,
+  type Failures,
+  failedAgain,
+  noFailures,
+} from '../backoff.ts'
 import { unprovided } from '../unprovided.ts'
 
 export interface UpkeepInput {
@@ -8,10 +15,7 @@ export interface UpkeepInput {
   readonly backoff: Backoff
 }
 
-export interface UpkeepContext extends UpkeepInput {
-  readonly failures: number
-  readonly lastError: unknown
-}
+export interface UpkeepContext extends UpkeepInput, Failures {}
 
 export type UpkeepEvent =
   /** Enough was admitted since the last checkpoint: do not rest. */
@@ -37,10 +41,9 @@ export const upkeepMachine = setup({
     reclaimLog: unprovided<void>('reclaimLog'),
   },
   actions: {
-    rememberError: assign(({ context }, params: { error: unknown }) => ({
-      lastError: params.error,
-      failures: context.failures + 1,
-    })),
+    rememberError: assign(({ context }, { error }: { error: unknown }) =>
+      failedAgain(context, error),
+    ),
     forgetFailures: assign({ failures: 0 }),
   },
   delays: {
@@ -49,7 +52,7 @@ export const upkeepMachine = setup({
   },
 }).createMachine({
   id: 'upkeep',
-  context: ({ input }) => ({ ...input, failures: 0, lastError: null }),
+  context: ({ input }) => ({ ...input, ...noFailures }),
   initial: 'resting',
   on: { 'upkeep.stop': '.stopped' },
   states: {
@@ -96,7 +99,3 @@ export const upkeepMachine = setup({
     stopped: { type: 'final' },
   },
 })
-
-function errorOf({ event }: { event: { error: unknown } }): { error: unknown } {
-  return { error: event.error }
-}
