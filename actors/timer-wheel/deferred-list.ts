@@ -12,6 +12,12 @@ export interface DeferredRange {
   readonly limit: number
 }
 
+export interface DeferredPage {
+  readonly entries: readonly DeferredEntry[]
+  /** What to ask for `after`, when there is more. */
+  readonly next?: string
+}
+
 const isBefore = (a: { dueMs: number; id: number }, b: { dueMs: number; id: number }): boolean =>
   a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.id < b.id)
 
@@ -25,7 +31,11 @@ export class DeferredList {
     this.#store = store
   }
 
-  async page(range: DeferredRange): Promise<{ entries: readonly DeferredEntry[]; next?: string }> {
+  page(range: DeferredRange): Promise<DeferredPage> {
+    return this.#store.whileNoneLeaves(() => this.#look(range))
+  }
+
+  async #look(range: DeferredRange): Promise<DeferredPage> {
     const begin = beginOf(range)
     const { set } = this.#store
     const topicIds = range.topicId === undefined ? [...set.topics.keys()] : [range.topicId]

@@ -13,6 +13,7 @@ import {
 import { recordAt } from '../../storage/codec/record.ts'
 import type { IndexStore } from '../checkpoint/index-store.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
+import { openSlot } from './deferred-log.ts'
 
 export interface DeferredStoreDeps {
   readonly set: DeferredSet
@@ -67,6 +68,23 @@ export class DeferredStore {
     })
   }
 
+  /**
+   * Decides on a message in the turn in which it is in memory, so that whatever ended it before is
+   * seen. `slot` is -1 when nothing can be decided on it any more.
+   */
+  async decide<Answer>(
+    id: number,
+    decision: (slot: number) => Answer | Promise<Answer>,
+  ): Promise<Answer> {
+    const { set } = this.#deps
+    for (;;) {
+      await this.bring(id)
+      const slot = openSlot(set, id)
+      // It may have left memory again before its turn came.
+      if (slot >= 0 || !set.outcomes.isPending(id)) return decision(slot)
+    }
+  }
+
   /** Slots of a topic's messages on which something can be decided, brought where they must be. */
   async someOf(topicId: number, max: number): Promise<number[]> {
     const { set } = this.#deps
@@ -107,14 +125,16 @@ export class DeferredStore {
     return set.nearUntilMs < nowMs + limits.nearWindowMs / 2
   }
 
-  /** The messages of these entries, by id; missing are those that have ended meanwhile. */
+  /** Messages that wait, by id, wherever they are by now; missing are those that have ended. */
   async read(ids: readonly number[]): Promise<Map<number, DeferredMessage>> {
     const { set } = this.#deps
     const found = new Map<number, DeferredMessage>()
     for (let look = 0; look < LOOKS_MAX; look++) {
-      const left = ids.filter((id) => !found.has(id) && set.table.slotOf(id) >= 0)
+      const left = ids.filter((id) => !found.has(id) && set.outcomes.isPending(id))
       if (left.length === 0) return found
-      const entries = left.map((id) => set.table.entry(set.table.slotOf(id)))
+      for (const id of left) if (set.table.slotOf(id) < 0) await this.bring(id)
+      const slots = left.map((id) => set.table.slotOf(id)).filter((slot) => slot >= 0)
+      const entries = slots.map((slot) => set.table.entry(slot))
       for (const [id, message] of await this.readAt(entries)) found.set(id, message)
     }
     // Reclaimed while we looked: the entry points elsewhere by now. If it does not, it is lost.
@@ -123,6 +143,25 @@ export class DeferredStore {
       position: 0,
       reason: `the chunk of a ${set.kind} is missing`,
     })
+  }
+
+  /** The messages of entries, also of those that were written anew since somebody saw them. */
+  async readListed(entries: readonly DeferredEntry[]): Promise<Map<number, DeferredMessage>> {
+    const found = await this.readAt(entries)
+    const moved = entries.filter(({ id }) => !found.has(id)).map(({ id }) => id)
+    for (const [id, message] of await this.read(moved)) found.set(id, message)
+    return found
+  }
+
+  /** Gives what a look at memory and index finds while nothing leaves memory for the index. */
+  async whileNoneLeaves<Found>(look: () => Promise<Found>): Promise<Found> {
+    const { set, index } = this.#deps
+    for (let looks = 0; looks < LOOKS_MAX; looks++) {
+      const { evictions } = set
+      const found = await look()
+      if (set.evictions === evictions) return found
+    }
+    return index.exclusive(look)
   }
 
   /** The messages at these places, as far as they are still there. */

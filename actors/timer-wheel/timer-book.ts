@@ -17,7 +17,7 @@ import type { IndexStore } from '../checkpoint/index-store.ts'
 import type { Admitted, CommitLog } from '../commit-log/commit-log.ts'
 import type { Topic } from '../topic/topic.ts'
 import { openDeferred } from './deferred-handle.ts'
-import { DeferredList } from './deferred-list.ts'
+import { DeferredList, type DeferredPage } from './deferred-list.ts'
 import type { DeferredLog } from './deferred-log.ts'
 import type { DeferredStore } from './deferred-store.ts'
 
@@ -69,7 +69,7 @@ export class TimerBook implements Timers {
     let after = query.after
     for (let scanned = 0; scanned < SCANNED_MAX; ) {
       const { entries, next } = await this.#entries(query, after, LIMIT_MAX)
-      const messages = await this.#deps.store.readAt(entries)
+      const messages = await this.#deps.store.readListed(entries)
       for (const entry of entries) {
         if (timers.length === limit) return { timers, next: after as string }
         after = `${entry.dueMs}-${entry.id}`
@@ -85,11 +85,11 @@ export class TimerBook implements Timers {
 
   async show(timerId: string): Promise<PendingTimer | undefined> {
     const { store } = this.#deps
-    const slot = await this.#find(timerId)
-    if (slot < 0) return undefined
-    const entry = store.set.table.entry(slot)
-    const messages = await store.read([entry.id])
-    return this.#timerOf(entry, messages.get(entry.id))
+    const id = idOf(timerId)
+    const messages = await store.read([id])
+    return store.decide(id, (slot) =>
+      slot < 0 ? undefined : this.#timerOf(store.set.table.entry(slot), messages.get(id)),
+    )
   }
 
   async recall(topicName: string, recallHandle: string): Promise<RecallResult> {
@@ -100,26 +100,26 @@ export class TimerBook implements Timers {
     if (handle === undefined || handle.topicId !== topic.topicId) return { outcome: 'invalid' }
     topic.gate.pass()
     const { id, messageId } = handle
-    await this.#bring(id)
-    // Decided from here on in one turn: what ended meanwhile is seen to have.
-    const slot = openSlot(store.set, id)
-    if (slot >= 0) {
-      await log.whenSynced(this.#deps.deferred.withdraw('timer', [slot], 'withdrawn'))
-      return { outcome: 'recalled', messageId }
-    }
-    const status = store.set.outcomes.status(id, log.storeAtMs())
-    // Nobody is told of an end that could still be undone.
-    if (store.set.table.slotOf(id) >= 0) await log.flush()
-    if (status === 'withdrawn') return { outcome: 'recalled', messageId }
-    return { outcome: status === 'released' ? 'delivered' : 'forgotten', messageId }
+    return store.decide(id, async (slot) => {
+      if (slot >= 0) {
+        await log.whenSynced(this.#deps.deferred.withdraw('timer', [slot], 'withdrawn'))
+        return { outcome: 'recalled', messageId }
+      }
+      const status = store.set.outcomes.status(id, log.storeAtMs())
+      // Nobody is told of an end that could still be undone.
+      if (store.set.table.slotOf(id) >= 0) await log.flush()
+      if (status === 'withdrawn') return { outcome: 'recalled', messageId }
+      return { outcome: status === 'released' ? 'delivered' : 'forgotten', messageId }
+    })
   }
 
-  async cancel(timerId: string): Promise<boolean> {
-    const { log, deferred } = this.#deps
-    const slot = await this.#find(timerId)
-    if (slot < 0) return false
-    await log.whenSynced(deferred.withdraw('timer', [slot], 'withdrawn'))
-    return true
+  cancel(timerId: string): Promise<boolean> {
+    const { log, deferred, store } = this.#deps
+    return store.decide(idOf(timerId), async (slot) => {
+      if (slot < 0) return false
+      await log.whenSynced(deferred.withdraw('timer', [slot], 'withdrawn'))
+      return true
+    })
   }
 
   async cancelAll(query: TimerQuery): Promise<number> {
@@ -129,7 +129,7 @@ export class TimerBook implements Timers {
       const page = await this.list({ ...query, limit: LIMIT_MAX, ...(after && { after }) })
       // Under the checkpoint's lock: nothing moves between memory and index meanwhile.
       ended += await index.exclusive(async () => {
-        for (const { timerId } of page.timers) await this.#bring(Number(timerId))
+        for (const { timerId } of page.timers) await store.bring(Number(timerId))
         const open = page.timers.flatMap(({ timerId, dueAtMs }) => {
           const slot = openSlot(store.set, Number(timerId))
           return slot >= 0 && store.set.table.dueMs[slot] === dueAtMs ? slot : []
@@ -148,30 +148,29 @@ export class TimerBook implements Timers {
     const dueMs = Math.ceil(dueAtMs)
     if (!(dueMs >= 0)) throw new BrokerError('DELIVERY_TIME_ILLEGAL', { reason: 'it is no time' })
     this.checkDueMs(dueMs)
-    const slot = await this.#find(timerId)
-    const topic = this.#topicOf(slot)
-    if (topic === undefined) throw new BrokerError('TIMER_NOT_FOUND', { timerId })
-    topic.gate.pass()
-    const id = store.set.table.id[slot] as number
-    await log.whenSynced(deferred.reschedule(slot, dueMs))
-    const shown = await this.show(String(id))
+    await store.decide(idOf(timerId), (slot) => {
+      const topic = this.#topicOf(slot)
+      if (topic === undefined) throw new BrokerError('TIMER_NOT_FOUND', { timerId })
+      topic.gate.pass()
+      return log.whenSynced(deferred.reschedule(slot, dueMs))
+    })
+    const shown = await this.show(timerId)
     if (shown === undefined) throw new BrokerError('TIMER_NOT_FOUND', { timerId })
     return shown
   }
 
   async fire(timerId: string): Promise<void> {
     const { log, deferred, store } = this.#deps
-    const found = await this.#find(timerId)
-    const refusal = () => new BrokerError('TIMER_NOT_FOUND', { timerId })
-    if (found < 0) throw refusal()
-    const id = store.set.table.id[found] as number
+    const id = idOf(timerId)
     const messages = await store.read([id])
-    const slot = openSlot(store.set, id)
-    const message = messages.get(id)
-    const topic = this.#topicOf(slot)
-    if (topic === undefined || message === undefined) throw refusal()
-    topic.gate.passAdding()
-    await log.whenSynced(deferred.release('timer', slot, topic, message.message))
+    await store.decide(id, (slot) => {
+      const topic = this.#topicOf(slot)
+      const message = messages.get(id)
+      if (topic === undefined || message === undefined)
+        throw new BrokerError('TIMER_NOT_FOUND', { timerId })
+      topic.gate.passAdding()
+      return log.whenSynced(deferred.release('timer', slot, topic, message.message))
+    })
   }
 
   /** It is due: into its topic. Undefined while the topic takes nothing any more. */
@@ -184,18 +183,6 @@ export class TimerBook implements Timers {
 
   // ——— inside
 
-  #bring(id: number): Promise<number> {
-    return this.#deps.store.bring(id)
-  }
-
-  /** The slot of a timer on which something can be decided in this turn; else -1. */
-  async #find(timerId: string): Promise<number> {
-    if (!/^\d{1,15}$/.test(timerId)) return -1
-    const id = Number(timerId)
-    await this.#bring(id)
-    return openSlot(this.#deps.store.set, id)
-  }
-
   #topicOf(slot: number): Topic | undefined {
     if (slot < 0) return undefined
     const { state, store } = this.#deps
@@ -206,7 +193,7 @@ export class TimerBook implements Timers {
     { topic: name, fromMs, toMs }: TimerQuery,
     after: string | undefined,
     limit: number,
-  ): Promise<{ entries: readonly DeferredEntry[]; next?: string }> {
+  ): Promise<DeferredPage> {
     const { state } = this.#deps
     const topic = name === undefined ? undefined : state.topicNamed(name)
     if (name !== undefined && topic === undefined)
@@ -236,6 +223,9 @@ export class TimerBook implements Timers {
     }
   }
 }
+
+/** -1 when it is none. */
+const idOf = (timerId: string): number => (/^\d{1,15}$/.test(timerId) ? Number(timerId) : -1)
 
 const isWanted = (timer: PendingTimer, { key, messageId }: TimerQuery): boolean =>
   (key === undefined || timer.keys.includes(key)) &&

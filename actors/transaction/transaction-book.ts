@@ -15,7 +15,7 @@ import type { Seal } from '../broker/seal.ts'
 import type { Admitted, CommitLog } from '../commit-log/commit-log.ts'
 import { openDeferred, sealDeferred } from '../timer-wheel/deferred-handle.ts'
 import { DeferredList } from '../timer-wheel/deferred-list.ts'
-import { type DeferredLog, openSlot } from '../timer-wheel/deferred-log.ts'
+import type { DeferredLog } from '../timer-wheel/deferred-log.ts'
 import type { DeferredStore } from '../timer-wheel/deferred-store.ts'
 import type { Topic } from '../topic/topic.ts'
 
@@ -76,7 +76,7 @@ export class TransactionBook implements Transactions {
       after: query.after,
       limit: Math.max(1, Math.min(query.limit ?? LIMIT_DEFAULT, LIMIT_MAX)),
     })
-    const messages = await store.readAt(entries)
+    const messages = await store.readListed(entries)
     const transactions = entries.flatMap(
       (entry) => this.#pendingOf(entry, messages.get(entry.id)) ?? [],
     )
@@ -93,17 +93,17 @@ export class TransactionBook implements Transactions {
     const unknown = () => new BrokerError('TRANSACTION_NOT_FOUND', { transactionId })
     if (handle?.topicId !== topic.topicId || handle.messageId !== messageId) throw unknown()
     const { id } = handle
-    await store.bring(id)
     const messages = resolution === 'commit' ? await store.read([id]) : undefined
-    const slot = openSlot(store.set, id)
-    if (slot >= 0) {
-      await log.whenSynced(this.#resolve(topic, slot, messages?.get(id), resolution))
-      return
-    }
-    const status = store.set.outcomes.status(id, log.storeAtMs())
-    // Nobody is told of an end that could still be undone.
-    if (store.set.table.slotOf(id) >= 0) await log.flush()
-    if (status !== (resolution === 'commit' ? 'released' : 'withdrawn')) throw unknown()
+    await store.decide(id, async (slot) => {
+      if (slot >= 0) {
+        await log.whenSynced(this.#resolve(topic, slot, messages?.get(id), resolution))
+        return
+      }
+      const status = store.set.outcomes.status(id, log.storeAtMs())
+      // Nobody is told of an end that could still be undone.
+      if (store.set.table.slotOf(id) >= 0) await log.flush()
+      if (status !== (resolution === 'commit' ? 'released' : 'withdrawn')) throw unknown()
+    })
   }
 
   /** How many producers can be asked. */

@@ -128,4 +128,43 @@ CarriedTimers('are half messages of which it is known how often they were asked 
   assert.equal(await list(), before)
 })
 
+CarriedTimers('are listed, shown and fired although they move while they are read', async () => {
+  const bench = await Bench.open()
+  await bench.fill('dead')
+  const written = bench.broker.log.chunkStart
+  await bench.schedule('moving', bench.nowMs + FAR_MS)
+  const half = { ...draft('half'), type: 'TRANSACTION', checkAfterMs: FAR_MS } as const
+  await bench.until(bench.broker.append(TOPIC, half))
+  await bench.fill('dead')
+  await bench.fill('dead')
+  const { timers, transactions, log } = bench.broker
+  const { timerId } = await bench.timer('moving')
+  await bench.until(bench.broker.upkeep.checkpoint())
+
+  // Reads wait until what they look for is somewhere else.
+  const load = log.load.bind(log)
+  let isReclaimed = (): void => {}
+  const reclaimed = new Promise<void>((resolve) => {
+    isReclaimed = resolve
+  })
+  log.cached = () => undefined
+  log.load = async (chunk) => {
+    await reclaimed
+    return load(chunk)
+  }
+  const listed = timers.list({ messageId: 'moving' })
+  const shown = timers.show(timerId)
+  const halves = transactions.list()
+  const fired = timers.fire(timerId)
+  await bench.lives.clock.advance(20_000)
+  assert.ok(bench.isReclaimed(written))
+  await bench.until(bench.broker.upkeep.checkpoint())
+  isReclaimed()
+  assert.is((await bench.until(listed)).timers.length, 1)
+  assert.is((await bench.until(halves)).transactions.length, 1)
+  assert.is((await bench.until(shown))?.messageId, 'moving')
+  await bench.until(fired)
+  assert.is(bench.broker.topics.describe(TOPIC).messages, 1)
+})
+
 CarriedTimers.run()

@@ -284,6 +284,38 @@ Timers('are held while their topic is paused, also over a restart, and come in o
   assert.is(views.map(({ messageId }) => messageId).join(' '), 'a b')
 })
 
+Timers('are listed although they leave memory for the index meanwhile', async () => {
+  const bench = await Bench.open()
+  const dueMs = bench.nowMs + 40 * 86_400_000
+  for (const messageId of ['a', 'b', 'c']) await bench.schedule(messageId, dueMs)
+  const store = bench.broker.deferred.stores.timer
+  const stored = store.stored.bind(store)
+  let looks = 0
+  store.stored = async function* (topicId, fromMs) {
+    yield* stored(topicId, fromMs)
+    if (looks++ === 0) await bench.broker.upkeep.checkpoint()
+  }
+  const { timers } = await bench.until(bench.broker.timers.list())
+  assert.ok(looks > 1)
+  assert.is(timers.map(({ messageId }) => messageId).join(' '), 'a b c')
+})
+
+Timers('are recalled although they leave memory again before it is decided', async () => {
+  const bench = await Bench.open()
+  const receipt = await bench.schedule('a', bench.nowMs + 40 * 86_400_000)
+  await bench.until(bench.broker.upkeep.checkpoint())
+  const store = bench.broker.deferred.stores.timer
+  const bring = store.bring.bind(store)
+  let brought = 0
+  store.bring = async (id) => {
+    const slot = await bring(id)
+    if (brought++ === 0) store.set.changesWritten()
+    return slot
+  }
+  assert.is(await bench.recall(receipt), 'recalled')
+  assert.is(bench.count(), 0)
+})
+
 Timers('hold while the log refuses, visibly, and come when it writes again', async () => {
   const bench = await Bench.open()
   await bench.schedule('a', bench.nowMs + 5_000)
