@@ -59,7 +59,7 @@ export interface AdminClient {
   delete(path: string): Promise<void>
 }
 
-type Query = Readonly<Record<string, string | number | undefined>>
+export type Query = Readonly<Record<string, string | number | undefined>>
 
 interface Call {
   readonly method: string

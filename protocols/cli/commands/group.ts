@@ -4,12 +4,12 @@ import type { OffsetResetResult } from '../../../model/delivery/administration.t
 import type { RetryPolicy } from '../../../model/delivery/retry-policy.ts'
 import type { GroupDescription, GroupSummary } from '../../../model/ports.ts'
 import { adminAction } from '../admin/action.ts'
-import { type AdminClient, path } from '../admin/client.ts'
+import { path } from '../admin/client.ts'
+import { allOf } from '../admin/pages.ts'
+import { pausing } from '../admin/pausing.ts'
 import { fields, table } from '../admin/table.ts'
 import { count, duration, durationText } from '../admin/units.ts'
 import type { World } from '../world.ts'
-
-const PAGE = 1_000
 
 type Group = GroupDescription & { readonly lag: number; readonly inFlight: number }
 
@@ -33,8 +33,15 @@ export const groupCommand = (world: World): Command =>
     .addCommand(update(world))
     .addCommand(list(world))
     .addCommand(describe(world))
-    .addCommand(pausing(world, 'pause', true))
-    .addCommand(pausing(world, 'resume', false))
+    .addCommand(
+      pausing(
+        world,
+        'group',
+        'pause',
+        'let its receives wait and answer with nothing; acknowledgements go on',
+      ),
+    )
+    .addCommand(pausing(world, 'group', 'resume', 'let it receive again'))
     .addCommand(reset(world))
     .addCommand(end(world))
 
@@ -99,7 +106,7 @@ const list = (world: World): Command =>
       .description('all consumer groups, in order of name')
       .option('--prefix <prefix>', 'only names that begin so'),
     async ({ client, show }, _, { prefix }: { readonly prefix?: string }) => {
-      const groups = await allGroups(client, prefix)
+      const groups = await allOf<GroupSummary>(client, 'groups', { prefix })
       show({ groups }, () =>
         groups.length === 0
           ? ['no groups yet: a group is made when it first receives']
@@ -118,22 +125,6 @@ const describe = (world: World): Command =>
     async ({ client, show }, [name = '']) => {
       const group = await client.get<Group>(path`/v1/groups/${name}`)
       show(group, () => described(group))
-    },
-  )
-
-const pausing = (world: World, verb: 'pause' | 'resume', paused: boolean): Command =>
-  adminAction(
-    world,
-    new Command(verb)
-      .description(
-        paused
-          ? 'let its receives wait and answer with nothing; acknowledgements go on'
-          : 'let it receive again',
-      )
-      .argument('<name>'),
-    async ({ client, show }, [name = '']) => {
-      const group = await client.patch<Group>(path`/v1/groups/${name}`, { paused })
-      show(group, () => [`${verb}d group ${name}`])
     },
   )
 
@@ -196,19 +187,6 @@ const end = (world: World): Command =>
       ])
     },
   )
-
-const allGroups = async (client: AdminClient, prefix?: string): Promise<GroupSummary[]> => {
-  const all: GroupSummary[] = []
-  for (let after: string | undefined; ; ) {
-    const page: { groups: GroupSummary[]; next?: string } = await client.get('/v1/groups', {
-      ...{ prefix, after },
-      limit: PAGE,
-    })
-    all.push(...page.groups)
-    after = page.next
-    if (after === undefined) return all
-  }
-}
 
 const retryText = (retry: RetryPolicy): string =>
   retry.kind === 'customized'

@@ -2,12 +2,12 @@ import { Command, Option } from 'commander'
 import { topicTypes } from '../../../model/addressing/topic.ts'
 import type { TopicDescription, TopicSummary } from '../../../model/ports.ts'
 import { adminAction } from '../admin/action.ts'
-import { type AdminClient, path } from '../admin/client.ts'
+import { path } from '../admin/client.ts'
+import { allOf } from '../admin/pages.ts'
+import { pausing } from '../admin/pausing.ts'
 import { fields, table } from '../admin/table.ts'
 import { count, duration, durationText, size, sizeText } from '../admin/units.ts'
 import type { World } from '../world.ts'
-
-const PAGE = 1_000
 
 interface SettingFlags {
   readonly type?: string
@@ -22,8 +22,17 @@ export const topicCommand = (world: World): Command =>
     .description('create, change, list, describe, pause and delete topics')
     .addCommand(create(world))
     .addCommand(update(world))
-    .addCommand(pausing(world, 'pause', true))
-    .addCommand(pausing(world, 'resume', false))
+    .addCommand(
+      pausing(world, 'topic', 'pause', 'hold its scheduled messages, however late they become'),
+    )
+    .addCommand(
+      pausing(
+        world,
+        'topic',
+        'resume',
+        'let its scheduled messages come, those that are overdue in order',
+      ),
+    )
     .addCommand(list(world))
     .addCommand(describe(world))
     .addCommand(end(world))
@@ -68,22 +77,6 @@ const update = (world: World): Command =>
     },
   )
 
-const pausing = (world: World, verb: 'pause' | 'resume', paused: boolean): Command =>
-  adminAction(
-    world,
-    new Command(verb)
-      .description(
-        paused
-          ? 'hold its scheduled messages, however late they become'
-          : 'let its scheduled messages come, those that are overdue in order',
-      )
-      .argument('<name>'),
-    async ({ client, show }, [name = '']) => {
-      const topic = await client.patch<TopicDescription>(path`/v1/topics/${name}`, { paused })
-      show(topic, () => [`${verb}d topic ${name}`])
-    },
-  )
-
 const list = (world: World): Command =>
   adminAction(
     world,
@@ -91,7 +84,7 @@ const list = (world: World): Command =>
       .description('all topics, in order of name')
       .option('--prefix <prefix>', 'only names that begin so'),
     async ({ client, show }, _, { prefix }: { readonly prefix?: string }) => {
-      const topics = await allTopics(client, prefix)
+      const topics = await allOf<TopicSummary>(client, 'topics', { prefix })
       show({ topics }, () =>
         topics.length === 0
           ? ['no topics yet: glasspost topic create NAME']
@@ -131,20 +124,6 @@ const bodyOf = ({ type, queues, retention, retentionSize }: SettingFlags) => ({
     ? {}
     : { retention: { ageMs: retention, bytes: retentionSize } }),
 })
-
-/** Every page. */
-export const allTopics = async (client: AdminClient, prefix?: string): Promise<TopicSummary[]> => {
-  const all: TopicSummary[] = []
-  for (let after: string | undefined; ; ) {
-    const page: { topics: TopicSummary[]; next?: string } = await client.get('/v1/topics', {
-      ...{ prefix, after },
-      limit: PAGE,
-    })
-    all.push(...page.topics)
-    after = page.next
-    if (after === undefined) return all
-  }
-}
 
 const described = (topic: TopicDescription): string[] => {
   const { name, topicId, type, state, paused, messages, bytes, retention, offsets } = topic

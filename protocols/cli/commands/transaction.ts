@@ -5,12 +5,10 @@ import type {
   TransactionResolution,
 } from '../../../model/transaction/transactions.ts'
 import { adminAction } from '../admin/action.ts'
-import type { AdminClient } from '../admin/client.ts'
+import { allOf } from '../admin/pages.ts'
 import { table } from '../admin/table.ts'
 import { timeText } from '../admin/units.ts'
 import type { World } from '../world.ts'
-
-const PAGE = 1_000
 
 /** `glasspost transaction …` */
 export const transactionCommand = (world: World): Command =>
@@ -27,7 +25,7 @@ const list = (world: World): Command =>
       .description('all that wait; a parked one waits for you')
       .option('--topic <topic>', 'only of this topic'),
     async ({ client, show }, _, { topic }: { readonly topic?: string }) => {
-      const transactions = await all(client, topic)
+      const transactions = await allOf<PendingTransaction>(client, 'transactions', { topic })
       show({ transactions }, () =>
         transactions.length === 0
           ? ['none waits']
@@ -50,7 +48,7 @@ const resolve = (world: World, resolution: TransactionResolution, what: string):
       .description(`${what}: decide in place of its producer`)
       .argument('<id>', 'transaction id or message id'),
     async ({ client, show }, [id = '']) => {
-      const found = (await all(client)).filter(
+      const found = (await allOf<PendingTransaction>(client, 'transactions')).filter(
         ({ transactionId, messageId }) => transactionId === id || messageId === id,
       )
       if (found.length === 0) throw new BrokerError('TRANSACTION_NOT_FOUND', { transactionId: id })
@@ -63,16 +61,3 @@ const resolve = (world: World, resolution: TransactionResolution, what: string):
       ])
     },
   )
-
-const all = async (client: AdminClient, topic?: string): Promise<PendingTransaction[]> => {
-  const found: PendingTransaction[] = []
-  for (let after: string | undefined; ; ) {
-    const page: { transactions: PendingTransaction[]; next?: string } = await client.get(
-      '/v1/transactions',
-      { topic, after, limit: PAGE },
-    )
-    found.push(...page.transactions)
-    after = page.next
-    if (after === undefined) return found
-  }
-}
