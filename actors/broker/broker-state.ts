@@ -198,6 +198,23 @@ export class BrokerState {
       case 'queueTrimmed':
         this.#foldTrimmed(fact, position)
         return
+      case 'tierBegun':
+        this.#onTopic(fact.topicId, position, ({ tier }) => tier.foldBegun(fact.namespace))
+        return
+      case 'tierAdded':
+        this.#onTopic(fact.topicId, position, ({ status, tier }) => {
+          if (status !== 'dropped') tier.foldAdded(fact.object)
+        })
+        return
+      case 'tierExpired':
+        this.#onTopic(fact.topicId, position, ({ tier }) =>
+          tier.foldExpired(fact.queueId, fact.offsetMin),
+        )
+        this.#raiseFloors(fact.topicId, fact.queueId, position)
+        return
+      case 'tierDropped':
+        this.#onTopic(fact.topicId, position, ({ tier }) => tier.foldDropped())
+        return
       case 'lettersEnded':
         this.#onTopic(fact.topicId, position, (topic) => topic.queues[fact.queueId]?.end(fact.runs))
         return
@@ -336,12 +353,21 @@ export class BrokerState {
       topic.ensureQueues(fact.queueId + 1)
       topic.queues[fact.queueId]?.trim(fact.offsetMin)
       topic.bytes = Math.max(0, topic.bytes - fact.bytes)
+      // It went before the tier had it: what the tier has is older, and no hole is ever visible.
+      const end = topic.tier.endOf(fact.queueId)
+      if (end !== undefined && end < fact.offsetMin) topic.tier.foldExpired(fact.queueId, end)
     })
+    this.#raiseFloors(fact.topicId, fact.queueId, position)
+  }
+
+  /** Nobody waits for messages that nobody has any more. */
+  #raiseFloors(topicId: number, queueId: number, position: number): void {
+    const offsetMin = this.topics.get(topicId)?.queues[queueId]?.offsetMin ?? 0
     for (const group of this.groups.values()) {
-      const cell = group.subscriptions.get(fact.topicId)?.cell(fact.queueId)
+      const cell = group.subscriptions.get(topicId)?.cell(queueId)
       if (cell === undefined || position < cell.span.asOf) continue
       const before = cell.deliveries.unacked
-      group.lost += cell.deliveries.raiseFloor(fact.offsetMin)
+      group.lost += cell.deliveries.raiseFloor(offsetMin)
       this.unacked += cell.deliveries.unacked - before
       cell.span.note(position)
       this.dirtyCells.add(cell)

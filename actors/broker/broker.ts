@@ -39,6 +39,7 @@ import { ScheduleBook } from '../schedules/schedule-book.ts'
 import { SessionBook } from '../session/session-book.ts'
 import { SessionRegistry } from '../session/session-registry.ts'
 import { BoundedCache } from '../system/bounded-cache.ts'
+import type { TierComponents } from '../tier/components.ts'
 import { OwnedTimers } from '../system/owned-timers.ts'
 import { type ActorSystemDeps, Supervision } from '../system/supervision.ts'
 import { LoopClock } from '../system/xstate-clock.ts'
@@ -56,6 +57,7 @@ import type { BrokerSettings } from './settings.ts'
 
 export interface BrokerComponents extends ActorSystemDeps {
   readonly place: Place
+  readonly tier?: TierComponents | undefined
 }
 
 export interface SnapshotReader {
@@ -146,6 +148,7 @@ export class CoreBroker implements Broker {
       ...registry,
       supervision: topics,
       dropDeferred: (topicId) => this.deferred.dropTopic(topicId),
+      dropTier: () => Promise.reject(new BrokerError('TIER_OFF', {})),
     })
     this.#groups = new GroupRegistry({
       ...registry,
@@ -207,6 +210,7 @@ export class CoreBroker implements Broker {
       restMs: settings.upkeepRestMs,
       checkpointBytes: settings.checkpointBytes,
       reclaim: settings.reclaim,
+      local: settings.local,
       deferred: {
         state,
         log,

@@ -230,7 +230,7 @@ const recount = async (state: BrokerState): Promise<void> => {
   for (const topic of state.topics.values()) {
     topic.bytes = 0
     for (const queue of topic.queues) {
-      let offset = queue.offsetMin
+      let offset = queue.localMin
       while (offset < queue.offsetMax) {
         const units = await queue.wholeBlock(offset)
         const end = Math.min(queue.offsetMax, (Math.floor(offset / BLOCK_UNITS) + 1) * BLOCK_UNITS)

@@ -8,7 +8,9 @@ import type { MessageIndexSettings } from '../messages/message-index.ts'
 import type { DeferredLimits } from '../timer-wheel/deferred-store.ts'
 import type { TimerWheelSettings } from '../timer-wheel/timer-wheel.actor.ts'
 import type { TransactionSettings } from '../transaction/transaction-book.ts'
+import { tierDefaults, type TierSettings } from '../tier/settings.ts'
 import type { ReclaimSettings } from '../upkeep/reclaim.ts'
+import type { LocalRetention } from '../upkeep/trim.ts'
 
 /** Every bound and period of a broker; units in the names. */
 export interface BrokerSettings {
@@ -35,6 +37,9 @@ export interface BrokerSettings {
   readonly autoCreatedTopicsMax: number
   /** What a topic keeps that does not say it. */
   readonly retention: Retention
+  readonly tier: TierSettings
+  /** What the log keeps of messages that the tier has. */
+  readonly local: LocalRetention
   readonly disk: DiskSettings
   readonly timers: TimerSettings
   readonly transactions: TransactionSettings
@@ -76,6 +81,8 @@ export const brokerDefaults: BrokerSettings = {
   autoCreateTopics: false,
   autoCreatedTopicsMax: 1_000,
   retention: { ageMs: RETENTION_MS_DEFAULT, bytes: 0 },
+  tier: tierDefaults,
+  local: { ageMs: 6 * 3_600_000, bytes: 0 },
   timers: {
     horizonMs: 365 * 24 * 3_600_000,
     recallMemoryMs: 24 * 3_600_000,

@@ -35,6 +35,8 @@ export type ReadBlock = (queueId: number, block: number) => Promise<Buffer | und
 
 /** Told what becomes of a queue's messages. */
 export interface QueueOwner {
+  /** First offset of a queue in the tier; undefined when it has nothing there. */
+  tierStart(queueId: number): number | undefined
   /** Offsets became visible. */
   queueVisible(): void
   /** A unit was admitted and never came to be. */
@@ -60,8 +62,8 @@ const blockOf = (offset: number): number => Math.floor(offset / BLOCK_UNITS)
  */
 export class ConsumeQueue implements CommitTarget {
   readonly queueId: number
-  /** First offset still kept. */
-  offsetMin: number
+  /** First offset held in the log; the tier may hold what is before it. */
+  localMin: number
   /** One past the last visible offset. */
   offsetMax: number
   /** One past the last admitted offset. */
@@ -90,7 +92,7 @@ export class ConsumeQueue implements CommitTarget {
     deps: { cache: BlockCache; cacheBase: () => number; read: ReadBlock; owner?: QueueOwner },
   ) {
     this.queueId = queueId
-    this.offsetMin = bounds.offsetMin
+    this.localMin = bounds.offsetMin
     this.offsetMax = bounds.offsetMax
     this.admittedEnd = bounds.offsetMax
     this.isOrdered = bounds.isOrdered
@@ -104,6 +106,11 @@ export class ConsumeQueue implements CommitTarget {
 
   get indexedFrom(): number {
     return this.#indexedFrom
+  }
+
+  /** First offset still kept, here or in the tier. */
+  get offsetMin(): number {
+    return this.#owner?.tierStart(this.queueId) ?? this.localMin
   }
 
   get isDirty(): boolean {
@@ -152,7 +159,7 @@ export class ConsumeQueue implements CommitTarget {
 
   /** The message moved: same offset, new place in the log. Its block was made whole before. */
   repoint(offset: number, unit: Unit): void {
-    if (offset < this.offsetMin) return
+    if (offset < this.localMin) return
     const dirty = this.#dirty.get(blockOf(offset))
     // A checkpoint on its way keeps the units as they were.
     if (dirty) dirty.units = Buffer.from(dirty.units)
@@ -161,7 +168,7 @@ export class ConsumeQueue implements CommitTarget {
 
   /** While folding the log anew: places a message at its own offset, wherever the queue ends. */
   async place(offset: number, unit: Unit): Promise<void> {
-    if (offset < this.offsetMin) return
+    if (offset < this.localMin) return
     if (offset < this.admittedEnd) {
       await this.makeWhole(offset)
       this.#put(offset, unit)
@@ -205,14 +212,14 @@ export class ConsumeQueue implements CommitTarget {
     this.trim(bounds.offsetMin)
   }
 
-  /** Everything below goes. Offsets never restart. */
-  trim(offsetMin: number): void {
-    const before = blockOf(this.offsetMin)
-    this.offsetMin = Math.max(this.offsetMin, offsetMin)
-    this.admittedEnd = Math.max(this.admittedEnd, this.offsetMin)
-    this.offsetMax = Math.max(this.offsetMax, this.offsetMin)
+  /** Everything below leaves the log. Offsets never restart. */
+  trim(localMin: number): void {
+    const before = blockOf(this.localMin)
+    this.localMin = Math.max(this.localMin, localMin)
+    this.admittedEnd = Math.max(this.admittedEnd, this.localMin)
+    this.offsetMax = Math.max(this.offsetMax, this.localMin)
     this.#cutEnded()
-    const first = blockOf(this.offsetMin)
+    const first = blockOf(this.localMin)
     for (const number of this.#dirty.keys()) if (number < first) this.#dirty.delete(number)
     for (let number = before; number < first; number++) this.#cache.delete(this.#cacheBase + number)
   }
@@ -276,7 +283,7 @@ export class ConsumeQueue implements CommitTarget {
     const puts: BlockPut[] = []
     for (const [block, { units, end }] of this.#dirty)
       puts.push({ block, units: units.subarray(0, end * UNIT_BYTES) })
-    const first = blockOf(this.offsetMin)
+    const first = blockOf(this.localMin)
     const removed: number[] = []
     for (let block = this.#indexedFrom; block < first; block++) removed.push(block)
     return { puts, removed }
@@ -297,8 +304,8 @@ export class ConsumeQueue implements CommitTarget {
   }
 
   #boundsTo(offsetMax: number): QueueBounds {
-    const { offsetMin, isOrdered } = this
-    const bounds = { offsetMin, offsetMax, isOrdered }
+    const { localMin, isOrdered } = this
+    const bounds = { offsetMin: localMin, offsetMax, isOrdered }
     return this.#ended ? { ...bounds, ended: this.#ended.runs } : bounds
   }
 
@@ -309,7 +316,7 @@ export class ConsumeQueue implements CommitTarget {
 
   /** Nothing of the queue stays in memory. */
   release(): void {
-    for (let block = blockOf(this.offsetMin); block <= blockOf(this.admittedEnd); block++)
+    for (let block = blockOf(this.localMin); block <= blockOf(this.admittedEnd); block++)
       this.#cache.delete(this.#cacheBase + block)
     this.#dirty = noBlocks
     this.#owner = undefined

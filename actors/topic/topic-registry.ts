@@ -30,7 +30,7 @@ const isSame = (a: TopicSettings, b: TopicSettings): boolean =>
 const notEnded = () =>
   new BrokerError('STORE_UNAVAILABLE', { store: 'CommitLog', operation: 'write' })
 
-export type TopicRegistryDeps = RegistryDeps & Pick<TopicLogicDeps, 'dropDeferred'>
+export type TopicRegistryDeps = RegistryDeps & Pick<TopicLogicDeps, 'dropDeferred' | 'dropTier'>
 
 /** Topics by name: creating, changing and ending them are durable facts, decided here. */
 export class TopicRegistry implements Topics {
@@ -44,13 +44,13 @@ export class TopicRegistry implements Topics {
 
   constructor(deps: TopicRegistryDeps) {
     this.#deps = deps
-    this.#logic = topicLogic(deps)
+    this.#logic = topicLogic({ ...deps, onEnded: (topicId) => this.ended(topicId) })
   }
 
   /** Starts the actors of everything that recovery found. */
   startAll(): void {
     for (const topic of this.#deps.state.topics.values())
-      if (topic.status !== 'dropped') this.#start(topic)
+      if (topic.status !== 'dropped' || topic.tier.isBegun) this.#start(topic)
   }
 
   async create(name: string, options: TopicOptions = {}): Promise<TopicDescription> {
@@ -224,7 +224,7 @@ export class TopicRegistry implements Topics {
     const address = topicAddress(topic.topicId)
     supervision.start(address, this.#logic, () => ({
       topicId: topic.topicId,
-      status: topic.status === 'ending' ? 'ending' : 'serving',
+      status: topic.status,
     }))
     if (this.throttle)
       supervision.send(address, { type: 'topic.throttle', refusal: this.throttle } as never)

@@ -19,6 +19,10 @@ export interface OwnerDeps {
 export interface TopicLogicDeps extends OwnerDeps {
   /** Ends what waits for a time, or for a producer. */
   readonly dropDeferred: (topicId: number) => Promise<void>
+  /** Removes what the tier has of a topic that was dropped. */
+  readonly dropTier: (topic: Topic) => Promise<void>
+  /** Nothing of the topic can be reached any more. */
+  readonly onEnded: (topicId: number) => void
 }
 
 export const topicAddress = (topicId: number): string => `topic:${topicId}`
@@ -27,7 +31,8 @@ export const topicAddress = (topicId: number): string => `topic:${topicId}`
  * Gives `topicMachine` its hands: the gate, and the steps of ending, each idempotent. Made once
  * for all topics: a machine of its own costs a topic 24 KiB.
  */
-export const topicLogic = ({ state, log, index, clock, dropDeferred }: TopicLogicDeps) => {
+export const topicLogic = (deps: TopicLogicDeps) => {
+  const { state, log, index, clock } = deps
   const topicOf = ({ topicId }: TopicRef): Topic => state.topics.get(topicId) as Topic
   return topicMachine.provide({
     actions: {
@@ -37,6 +42,7 @@ export const topicLogic = ({ state, log, index, clock, dropDeferred }: TopicLogi
         const topic = topicOf(context)
         topic.gate.close(() => new BrokerError('TOPIC_ENDING', { topic: topic.name }))
       },
+      announceEnded: ({ context }) => deps.onEnded(context.topicId),
     },
     actors: {
       answerRequests: fromPromise(async ({ input }: { input: TopicRef }) => {
@@ -48,7 +54,7 @@ export const topicLogic = ({ state, log, index, clock, dropDeferred }: TopicLogi
         await log.flush()
       }),
       cancelTimers: fromPromise(({ input: { topicId } }: { input: TopicRef }) =>
-        dropDeferred(topicId),
+        deps.dropDeferred(topicId),
       ),
       dropLeases: fromPromise(async ({ input: { topicId } }: { input: TopicRef }) => {
         await index.exclusive(async () => {
@@ -70,6 +76,10 @@ export const topicLogic = ({ state, log, index, clock, dropDeferred }: TopicLogi
       sweepIndex: fromPromise(({ input: { topicId } }: { input: TopicRef }) =>
         index.exclusive(() => index.clear(topicQueuesRange(topicId))),
       ),
+      dropTier: fromPromise(async ({ input }: { input: TopicRef }) => {
+        const topic = state.topics.get(input.topicId)
+        if (topic?.tier.isBegun) await deps.dropTier(topic)
+      }),
     },
   })
 }

@@ -1,3 +1,4 @@
+import { TopicTier } from '../../machines/tier/topic-tier.ts'
 import type { OwnerStatus, QueueBounds, TopicState } from '../../model/addressing/registry-facts.ts'
 import type { TopicSettings } from '../../model/addressing/topic.ts'
 import { BrokerError } from '../../model/errors.ts'
@@ -52,6 +53,7 @@ export class Topic implements QueueOwner {
   readonly queues: ConsumeQueue[] = []
   /** By id. */
   readonly schedules = new Map<number, ScheduleState>()
+  readonly tier = new TopicTier()
   /** Subscriptions with parked receives: woken when messages become visible. */
   readonly waiting = new Set<Subscriber>()
   /** What was made visible since the start, for the counters. */
@@ -84,7 +86,9 @@ export class Topic implements QueueOwner {
   }
 
   #stateWith(bounds: TopicState['bounds']): TopicState {
+    const tier = this.tier.state
     return {
+      ...(tier && { tier }),
       topicId: this.topicId,
       name: this.name,
       ...this.settings,
@@ -133,6 +137,7 @@ export class Topic implements QueueOwner {
     this.droppedAtMs = state.droppedAtMs
     this.isAutoCreated = state.isAutoCreated
     this.applySettings(state)
+    this.tier.restore(state.tier)
     this.schedules.clear()
     for (const schedule of state.schedules) this.schedules.set(schedule.scheduleId, schedule)
     state.bounds.forEach((bounds, queueId) => {
@@ -159,6 +164,10 @@ export class Topic implements QueueOwner {
     return this.queues[queueId] as ConsumeQueue
   }
 
+  tierStart(queueId: number): number | undefined {
+    return this.tier.startOf(queueId)
+  }
+
   queueVisible(): void {
     if (this.waiting.size > 0) this.#deps.onNews(this)
   }
@@ -177,6 +186,7 @@ export class Topic implements QueueOwner {
   release(): void {
     for (const queue of this.queues) queue.release()
     this.queues.length = 0
+    this.tier.release()
     this.schedules.clear()
     this.waiting.clear()
   }

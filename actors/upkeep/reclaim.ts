@@ -191,7 +191,7 @@ const collect = async (
     carrier.noteReleased(fact)
     const topic = state.topics.get(fact.topicId)
     const queue = topic?.status === 'dropped' ? undefined : topic?.queues[fact.queueId]
-    if (topic === undefined || queue === undefined || fact.queueOffset < queue.offsetMin) continue
+    if (topic === undefined || queue === undefined || fact.queueOffset < queue.localMin) continue
     const from = { chunk: offset, at: record.at, size: record.size }
     const unit = await unitAt(queue, fact.queueOffset)
     if (isAt(unit, from)) survivors.push({ topic, queue, fact, from })
@@ -205,7 +205,7 @@ const isLive = (
   { queueOffset }: MessageFact,
   from: Survivor['from'],
 ): boolean => {
-  if (topic.status === 'dropped' || queueOffset < queue.offsetMin) return false
+  if (topic.status === 'dropped' || queueOffset < queue.localMin) return false
   return isAt(queue.unit(queueOffset), from)
 }
 
@@ -278,6 +278,13 @@ const carryStates = (
   }
 }
 
+interface Forgettable {
+  readonly status: string
+  readonly span: FactsSpan
+  /** Of a topic: while the store may hold something of it, its tombstone stays. */
+  readonly tier?: { readonly isBegun: boolean }
+}
+
 interface Forgotten {
   readonly topics: readonly Topic[]
   readonly groups: readonly Group[]
@@ -285,8 +292,8 @@ interface Forgotten {
 
 /** Tombstones of which the log will hold nothing any more. */
 const forgettable = (state: BrokerState, gaps: readonly number[]): Forgotten => {
-  const isGone = ({ status, span }: { status: string; span: FactsSpan }): boolean => {
-    if (status !== 'dropped') return false
+  const isGone = ({ status, span, tier }: Forgettable): boolean => {
+    if (status !== 'dropped' || tier?.isBegun) return false
     for (let index = 0; index < gaps.length; index += 2)
       if (span.isWithin(gaps[index] as number, gaps[index + 1] as number)) return true
     return false

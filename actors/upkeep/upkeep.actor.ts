@@ -10,7 +10,7 @@ import type { MessageIndex } from '../messages/message-index.ts'
 import type { DiskWatch } from './disk-watch.ts'
 import type { DeferredCarrierDeps } from './carry-deferred.ts'
 import { type ReclaimSettings, reclaimLog } from './reclaim.ts'
-import { trimExpired } from './trim.ts'
+import { type LocalRetention, trimExpired } from './trim.ts'
 
 export interface UpkeepDeps extends ActorSystemDeps {
   readonly state: BrokerState
@@ -21,6 +21,7 @@ export interface UpkeepDeps extends ActorSystemDeps {
   readonly restMs: number
   readonly checkpointBytes: number
   readonly reclaim: ReclaimSettings
+  readonly local: LocalRetention
   readonly deferred: DeferredCarrierDeps
   readonly sweep: { sweep(): Promise<void> }
 }
@@ -55,7 +56,11 @@ export class Upkeep {
         watchDisk: fromPromise(() => deps.disk.look()),
         trimExpired: fromPromise(
           whenWriting(async () => {
-            await trimExpired({ state, log, index: deps.index, clock, logger })
+            await trimExpired({
+              ...{ state, log, index: deps.index, clock, logger },
+              local: deps.local,
+              isPressed: () => deps.disk.level !== 'roomy',
+            })
             if (deps.index.isOpen) await deps.sweep.sweep()
           }),
         ),

@@ -9,7 +9,7 @@ export interface TopicRef {
 
 export interface TopicInput extends TopicRef {
   /** What the facts say: a topic whose ending was synced goes on ending after a restart. */
-  readonly status: 'serving' | 'ending'
+  readonly status: 'serving' | 'ending' | 'dropped'
 }
 
 export type TopicEvent =
@@ -23,7 +23,8 @@ const refOf = ({ context: { topicId } }: { context: TopicInput }): TopicRef => (
  * The life of a topic. The chart opens and closes the gate that every request passes; ending
  * runs its steps in a stated order, each idempotent, and begins anew after a restart. A step
  * that fails is tried again: only `ended` ends it. Metrics need no step: they are functions of
- * the state that is dropped.
+ * the state that is dropped. When what is here has gone the topic has ended for everybody; what
+ * the tier has of it goes behind that, however long the tier is out of reach.
  */
 export const topicMachine = setup({
   types: {
@@ -38,20 +39,31 @@ export const topicMachine = setup({
     dropLeases: unprovided<void, TopicRef>('dropLeases'),
     dropQueues: unprovided<void, TopicRef>('dropQueues'),
     sweepIndex: unprovided<void, TopicRef>('sweepIndex'),
+    dropTier: unprovided<void, TopicRef>('dropTier'),
   },
   actions: {
     openGate: () => {},
     throttleGate: (_, _params: { refusal: () => BrokerError }) => {},
     closeGate: () => {},
+    announceEnded: () => {},
   },
-  guards: { isEnding: ({ context }) => context.status === 'ending' },
-  delays: { retry: 1_000 },
+  guards: {
+    isEnding: ({ context }) => context.status === 'ending',
+    isDropped: ({ context }) => context.status === 'dropped',
+  },
+  delays: { retry: 1_000, tierRetry: 30_000 },
 }).createMachine({
   id: 'topic',
   context: ({ input }) => input,
   initial: 'recovering',
   states: {
-    recovering: { always: [{ guard: 'isEnding', target: 'ending' }, { target: 'serving' }] },
+    recovering: {
+      always: [
+        { guard: 'isEnding', target: 'ending' },
+        { guard: 'isDropped', target: '#topic.ending.droppingTier' },
+        { target: 'serving' },
+      ],
+    },
     serving: {
       tags: 'serving',
       initial: 'open',
@@ -100,9 +112,23 @@ export const topicMachine = setup({
           invoke: { src: 'dropQueues', input: refOf, onDone: 'sweepingIndex', onError: 'waiting' },
         },
         sweepingIndex: {
-          invoke: { src: 'sweepIndex', input: refOf, onDone: '#topic.ended', onError: 'waiting' },
+          invoke: {
+            src: 'sweepIndex',
+            input: refOf,
+            onDone: { target: 'droppingTier', actions: 'announceEnded' },
+            onError: 'waiting',
+          },
         },
         waiting: { after: { retry: 'refusingRequests' } },
+        droppingTier: {
+          invoke: {
+            src: 'dropTier',
+            input: refOf,
+            onDone: '#topic.ended',
+            onError: 'waitingForTier',
+          },
+        },
+        waitingForTier: { after: { tierRetry: 'droppingTier' } },
       },
     },
     ended: { type: 'final' },

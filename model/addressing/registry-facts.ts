@@ -1,12 +1,14 @@
 import type { OffsetRuns } from '../delivery/facts.ts'
 import type { GroupSettings } from './group.ts'
 import type { ScheduleState } from '../schedule/schedule-state.ts'
+import type { TierObject } from '../tier/tier-objects.ts'
 import type { TopicSettings } from './topic.ts'
 
 /** Where an owner is in its life. `dropped` is a tombstone: kept until its facts have left the log. */
 export type OwnerStatus = 'serving' | 'ending' | 'dropped'
 
 export interface QueueBounds {
+  /** First offset held here; what the tier holds may begin before it. */
   readonly offsetMin: number
   readonly offsetMax: number
   /** True when a message with a message group was ever stored in the queue. */
@@ -30,6 +32,15 @@ export interface TopicState extends TopicSettings {
   readonly droppedAtMs: number
   readonly bounds: readonly QueueBounds[]
   readonly schedules: readonly ScheduleState[]
+  /** What it has in the tier, if it ever had anything there. */
+  readonly tier?: TierState
+}
+
+export interface TierState {
+  /** Where the topic may have objects: named before the first of them is written. */
+  readonly namespaces: readonly string[]
+  /** In the order in which they were added; only sections that are still kept. */
+  readonly objects: readonly TierObject[]
 }
 
 export interface GroupState extends GroupSettings {
@@ -49,6 +60,19 @@ export type RegistryFact =
       readonly freed: FreedBytes
     }
   | { readonly type: 'topicCarried'; readonly topic: TopicState }
+  /** Objects of the topic may be written under this name from now on. */
+  | { readonly type: 'tierBegun'; readonly topicId: number; readonly namespace: string }
+  /** An object is in the tier and in its manifest: what it holds may leave the log. */
+  | { readonly type: 'tierAdded'; readonly topicId: number; readonly object: TierObject }
+  /** Sections of a queue that end at or below the offset are nobody's any more. */
+  | {
+      readonly type: 'tierExpired'
+      readonly topicId: number
+      readonly queueId: number
+      readonly offsetMin: number
+    }
+  /** Nothing is left in the tier of a topic that has ended. */
+  | { readonly type: 'tierDropped'; readonly topicId: number }
   /** Created, paused or resumed. */
   | { readonly type: 'scheduleSet'; readonly topicId: number; readonly schedule: ScheduleState }
   | { readonly type: 'scheduleEnded'; readonly topicId: number; readonly scheduleId: number }

@@ -117,7 +117,12 @@ Audit('finds a chunk where the log was trimmed, and an actor without its topic',
   broker.state.space.gaps = [0, 10]
   const dead = broker.state.topicShell(500)
   const { state, log, index } = broker
-  const deps = { state, log, index, clock: systemClock, dropDeferred: async () => {} }
+  const deps = {
+    ...{ state, log, index, clock: systemClock },
+    dropDeferred: async () => {},
+    dropTier: async () => {},
+    onEnded: () => {},
+  }
   broker.supervisions.topics.start('topic:500', topicLogic(deps), () => ({
     topicId: dead.topicId,
     status: 'serving',

@@ -41,15 +41,24 @@ Charts(
   async () => {
     const steps: string[] = []
     const clock = new SimulatedClock()
-    const effect = scripted(steps, { dropLeases: ['fails', 'ok'], dropQueues: ['fails', 'ok'] })
+    const effect = scripted(steps, {
+      dropLeases: ['fails', 'ok'],
+      dropQueues: ['fails', 'ok'],
+      dropTier: ['fails', 'ok'],
+    })
     const machine = topicMachine.provide({
-      actions: { closeGate: () => steps.push('close'), openGate: () => steps.push('open') },
+      actions: {
+        closeGate: () => steps.push('close'),
+        openGate: () => steps.push('open'),
+        announceEnded: () => steps.push('ended'),
+      },
       actors: {
         answerRequests: effect<TopicRef>('answerRequests'),
         cancelTimers: effect<TopicRef>('cancelTimers'),
         dropLeases: effect<TopicRef>('dropLeases'),
         dropQueues: effect<TopicRef>('dropQueues'),
         sweepIndex: effect<TopicRef>('sweepIndex'),
+        dropTier: effect<TopicRef>('dropTier'),
       },
     })
     const actor = createActor(machine, { clock, input: { topicId: 1, status: 'serving' } }).start()
@@ -59,10 +68,13 @@ Charts(
       await settle()
       clock.increment(1_000)
     }
+    assert.equal(actor.getSnapshot().value, { ending: 'waitingForTier' }, 'ended for everybody')
+    clock.increment(30_000)
     await settle()
     assert.is(actor.getSnapshot().status, 'done')
     const begun = 'answerRequests cancelTimers dropLeases'
-    const expected = `${begun} ${begun} dropQueues ${begun} dropQueues sweepIndex`
+    const here = `${begun} ${begun} dropQueues ${begun} dropQueues sweepIndex`
+    const expected = `${here} ended dropTier dropTier`
     assert.is(steps.slice(2).join(' '), expected)
   },
 )
@@ -78,6 +90,7 @@ Charts('a topic whose end is on disk goes on ending after a restart, and never o
       dropLeases: effect<TopicRef>('dropLeases'),
       dropQueues: effect<TopicRef>('dropQueues'),
       sweepIndex: effect<TopicRef>('sweepIndex'),
+      dropTier: effect<TopicRef>('dropTier'),
     },
   })
   const actor = createActor(machine, { input: { topicId: 1, status: 'ending' } }).start()

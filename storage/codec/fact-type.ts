@@ -15,6 +15,10 @@ export const factType = {
   topicDropped: 13,
   topicCarried: 14,
   queueTrimmed: 15,
+  tierBegun: 16,
+  tierAdded: 17,
+  tierExpired: 18,
+  tierDropped: 19,
   groupCreated: 20,
   groupUpdated: 21,
   groupEnded: 22,
@@ -49,9 +53,9 @@ export const FACT_VERSION = 1
 
 /** Types whose encoding has grown: all versions up to this one are read. */
 const newestVersions: Readonly<Record<number, number>> = {
-  [factType.topicCreated]: 4,
+  [factType.topicCreated]: 5,
   [factType.topicUpdated]: 2,
-  [factType.topicCarried]: 4,
+  [factType.topicCarried]: 5,
   [factType.groupCreated]: 2,
   [factType.groupUpdated]: 2,
   [factType.leased]: 2,

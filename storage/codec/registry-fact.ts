@@ -11,6 +11,7 @@ import type { RetryPolicy } from '../../model/delivery/retry-policy.ts'
 import type { Cursor } from '../../model/wire/varint.ts'
 import { factType } from './fact-type.ts'
 import { encodeFields, type Field, readText } from './fields.ts'
+import { objectFields, readObject, readTier, tierFields } from './tier-fields.ts'
 import { readSchedule, scheduleFields } from './schedule-fields.ts'
 
 const statuses = ['serving', 'ending', 'dropped'] as const satisfies readonly OwnerStatus[]
@@ -50,9 +51,16 @@ export const topicFields = (topic: TopicState): Field[] => [
   ]),
   topic.schedules.length,
   ...topic.schedules.flatMap(scheduleFields),
+  ...tierFields(topic.tier),
 ]
 
-export const readTopic = (payload: Cursor, version: number): TopicState => ({
+export const readTopic = (payload: Cursor, version: number): TopicState => {
+  const topic = readTopicFields(payload, version)
+  const tier = version < 5 ? undefined : readTier(payload)
+  return tier ? { ...topic, tier } : topic
+}
+
+const readTopicFields = (payload: Cursor, version: number): TopicState => ({
   topicId: payload.varint(),
   name: readText(payload),
   ...readSettings(payload, version >= 4),
@@ -133,7 +141,14 @@ const fieldsOf = (fact: RegistryFact): Field[] => {
     case 'topicUpdated':
       return [fact.topicId, ...settingsFields(fact.settings)]
     case 'topicEnded':
+    case 'tierDropped':
       return [fact.topicId]
+    case 'tierBegun':
+      return [fact.topicId, fact.namespace]
+    case 'tierAdded':
+      return [fact.topicId, ...objectFields(fact.object)]
+    case 'tierExpired':
+      return [fact.topicId, fact.queueId, fact.offsetMin]
     case 'topicDropped':
       return [fact.topicId, fact.atMs, fact.freed.length, ...fact.freed]
     case 'scheduleSet':
@@ -190,6 +205,23 @@ const readers: Readonly<Record<number, (payload: Cursor, version: number) => Reg
     atMs: payload.varint(),
     freed: readNumbers(payload),
   }),
+  [factType.tierBegun]: (payload) => ({
+    type: 'tierBegun',
+    topicId: payload.varint(),
+    namespace: readText(payload),
+  }),
+  [factType.tierAdded]: (payload) => ({
+    type: 'tierAdded',
+    topicId: payload.varint(),
+    object: readObject(payload),
+  }),
+  [factType.tierExpired]: (payload) => ({
+    type: 'tierExpired',
+    topicId: payload.varint(),
+    queueId: payload.varint(),
+    offsetMin: payload.varint(),
+  }),
+  [factType.tierDropped]: (payload) => ({ type: 'tierDropped', topicId: payload.varint() }),
   [factType.scheduleSet]: (payload) => ({
     type: 'scheduleSet',
     topicId: payload.varint(),

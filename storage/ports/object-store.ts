@@ -1,3 +1,5 @@
+import type { RequestKind } from '../../model/tier/requests.ts'
+
 /**
  * A flat store of immutable objects, as glasspost needs it of S3, a directory or memory: where a
  * topic's history lies. Contract: `spec/contracts/object-store.contract.ts`.
@@ -70,10 +72,6 @@ export interface ObjectInfo {
   /** By the store's own clock. */
   readonly modifiedMs: number
 }
-
-/** What a store bills, as S3's price list has it: writes and lists cost most. */
-export const requestKinds = ['put', 'get', 'head', 'list', 'remove'] as const
-export type RequestKind = (typeof requestKinds)[number]
 
 /** One request that really went out, retries included; told as it ends, however it ends. */
 export interface SentRequest {

@@ -1,5 +1,6 @@
 import type { Clock } from '../../model/ports.ts'
-import type { OnRequest, RequestKind } from './object-store.ts'
+import type { RequestKind } from '../../model/tier/requests.ts'
+import type { OnRequest } from './object-store.ts'
 
 export interface MeterParts {
   readonly clock: Pick<Clock, 'monotonicMs'>

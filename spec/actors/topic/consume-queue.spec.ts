@@ -66,7 +66,11 @@ class Subject {
       cache: new BoundedCache(BLOCK_UNITS * UNIT_BYTES),
       cacheBase: () => 0,
       read: async (_, block) => this.index.get(block),
-      owner: { queueVisible: () => {}, unitGone: (unit) => this.gone.push(unit) },
+      owner: {
+        tierStart: () => undefined,
+        queueVisible: () => {},
+        unitGone: (unit) => this.gone.push(unit),
+      },
     })
   }
 }

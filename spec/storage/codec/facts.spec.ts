@@ -36,6 +36,7 @@ import {
 import { recordAt } from '../../../storage/codec/record.ts'
 import { encodeRegistryFact, readRegistryFact } from '../../../storage/codec/registry-fact.ts'
 import { holds } from '../../support/property.ts'
+import type { TierObject } from '../../../model/tier/tier-objects.ts'
 
 const number = fc.oneof(fc.nat(300), fc.integer({ min: 0, max: 2 ** 31 }), fc.maxSafeNat())
 const id = fc.integer({ min: 1, max: 2 ** 32 - 1 })
@@ -143,7 +144,38 @@ const schedule: fc.Arbitrary<ScheduleState> = fc.record({
     body: fc.uint8Array(),
   }),
 })
-const topic: fc.Arbitrary<TopicState> = fc.record({
+const section = fc.record({
+  queueId: fc.nat(1023),
+  from: offset,
+  to: offset,
+  firstMs: fc.nat(),
+  lastMs: fc.nat(),
+  indexAt: number,
+  indexBytes: number,
+  namesAt: number,
+  namesBytes: number,
+  bytes: number,
+})
+const object: fc.Arbitrary<TierObject> = fc.record({
+  namespace: text,
+  leader: fc.nat(1023),
+  leaderFrom: offset,
+  bytes: number,
+  storedAtMs: number,
+  sections: fc.array(
+    section.map((some) => ({
+      ...some,
+      to: some.from + (some.to % 1_000),
+      lastMs: some.firstMs + some.lastMs,
+    })),
+    { maxLength: 3 },
+  ),
+})
+const tier = fc.record({
+  namespaces: fc.array(text, { minLength: 1, maxLength: 2 }),
+  objects: fc.array(object, { maxLength: 3 }),
+})
+const someTopic = fc.record({
   ...settings,
   topicId: id,
   name: fc.string({ unit: 'grapheme' }),
@@ -164,6 +196,9 @@ const topic: fc.Arbitrary<TopicState> = fc.record({
   ),
   schedules: fc.array(schedule, { maxLength: 2 }),
 })
+const topic: fc.Arbitrary<TopicState> = fc
+  .tuple(someTopic, fc.option(tier, { nil: undefined }))
+  .map(([some, own]) => (own ? { ...some, tier: own } : some))
 const groupSettings = {
   attemptsMax: fc.nat(1000),
   startFrom: fc.constantFrom(...startPositions),
@@ -192,6 +227,15 @@ const registryFact: fc.Arbitrary<RegistryFact> = fc.oneof(
   fc.record({ type: typed('topicCarried'), topic }),
   fc.record({ type: typed('topicUpdated'), topicId: id, settings: fc.record(settings) }),
   fc.record({ type: typed('topicEnded'), topicId: id }),
+  fc.record({ type: typed('tierBegun'), topicId: id, namespace: text }),
+  fc.record({ type: typed('tierAdded'), topicId: id, object }),
+  fc.record({
+    type: typed('tierExpired'),
+    topicId: id,
+    queueId: fc.nat(1023),
+    offsetMin: offset,
+  }),
+  fc.record({ type: typed('tierDropped'), topicId: id }),
   fc.record({ type: typed('scheduleSet'), topicId: id, schedule }),
   fc.record({ type: typed('scheduleEnded'), topicId: id, scheduleId: offset }),
   fc.record({ type: typed('topicDropped'), topicId: id, atMs: number, freed: numbers }),
