@@ -15,15 +15,7 @@ import {
   receiveMessageRequest,
 } from '../protocols/grpc/wire/deliveries.ts'
 import { createTopics, fill } from './support/brokers.ts'
-import {
-  asIs,
-  listen,
-  middle,
-  type Outcome,
-  pathOf,
-  run,
-  startClients,
-} from './support/grpc-bench.ts'
+import { asIs, listen, pathOf, takeTurns } from './support/grpc-bench.ts'
 import { withDirectory } from './support/places.ts'
 import { progress, runRow } from './support/row.ts'
 
@@ -96,23 +88,14 @@ await runRow('grpc-receive', ({ quick, messages = quick ? 20_000 : 60_000 }) =>
     progress(`storing ${stored} messages`)
     await fill(server.broker, { topics: [TOPIC], messages: stored, bodyBytes: 1_024 })
     const empty = await openEmptyDoor(await framesOf(server.grpcAddress))
-    const clients = startClients()
-    const ours: Outcome[] = []
-    const theirs: Outcome[] = []
-    for (let round = 0; round <= rounds; round++) {
-      const load = { kind: 'receive', topic: TOPIC, messages } as const
-      const subject = await run(clients, { ...load, address: server.grpcAddress })
-      const peer = await run(clients, { ...load, address: empty.address })
-      if (round === 0) continue
-      ours.push(subject)
-      theirs.push(peer)
-    }
-    progress(`glasspost ${ours.map(({ rate }) => Math.round(rate)).join(' ')} msg/s`)
-    progress(`empty     ${theirs.map(({ rate }) => Math.round(rate)).join(' ')} msg/s`)
-    clients.disconnect()
+    const { subject, peer } = await takeTurns({
+      load: { kind: 'receive', topic: TOPIC, messages },
+      rounds,
+      subjectAddress: server.grpcAddress,
+      peerAddress: empty.address,
+    })
     empty.close()
     await server.close()
-    const [subject, peer] = [middle(ours), middle(theirs)]
     return {
       measures: [
         { name: 'glasspost', value: subject.rate, unit: 'msg/s' },

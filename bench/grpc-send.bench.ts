@@ -4,17 +4,9 @@ import { grpcDoorDefaults } from '../protocols/grpc/context.ts'
 import { OK } from '../protocols/grpc/wire/common.ts'
 import { decodeSendMessage, sendMessageResponse } from '../protocols/grpc/wire/send-message.ts'
 import { createTopics } from './support/brokers.ts'
-import {
-  asIs,
-  listen,
-  middle,
-  type Outcome,
-  pathOf,
-  run,
-  startClients,
-} from './support/grpc-bench.ts'
+import { asIs, listen, pathOf, takeTurns } from './support/grpc-bench.ts'
 import { withDirectory } from './support/places.ts'
-import { type Measure, progress, runRow } from './support/row.ts'
+import { type Measure, runRow } from './support/row.ts'
 
 /**
  * SendMessage of 1 KiB through the gRPC door beside a handler that only decodes and answers, in
@@ -54,24 +46,15 @@ await runRow('grpc-send', ({ quick, messages = quick ? 15_000 : 60_000 }) =>
     const server = await startServer({ dataDir, grpcPort: 0 })
     await createTopics(server.broker, [TOPIC])
     const empty = await openEmptyDoor()
-    const clients = startClients()
     const rounds = quick ? 5 : 9
-    const ours: Outcome[] = []
-    const theirs: Outcome[] = []
-    for (let round = 0; round <= rounds; round++) {
-      const load = { kind: 'send', topic: TOPIC, messages } as const
-      const subject = await run(clients, { ...load, address: server.grpcAddress })
-      const peer = await run(clients, { ...load, address: empty.address })
-      if (round === 0) continue
-      ours.push(subject)
-      theirs.push(peer)
-    }
-    progress(`glasspost ${ours.map(({ rate }) => Math.round(rate)).join(' ')} msg/s`)
-    progress(`empty     ${theirs.map(({ rate }) => Math.round(rate)).join(' ')} msg/s`)
-    clients.disconnect()
+    const { subject, peer } = await takeTurns({
+      load: { kind: 'send', topic: TOPIC, messages },
+      rounds,
+      subjectAddress: server.grpcAddress,
+      peerAddress: empty.address,
+    })
     empty.close()
     await server.close()
-    const [subject, peer] = [middle(ours), middle(theirs)]
     const measures: Measure[] = [
       { name: 'glasspost', value: subject.rate, unit: 'msg/s' },
       { name: 'empty handler', value: peer.rate, unit: 'msg/s' },
