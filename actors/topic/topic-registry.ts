@@ -6,6 +6,7 @@ import {
   type TopicSettings,
   topicSettingsOf,
 } from '../../model/addressing/topic.ts'
+import { deferredKinds } from '../../model/deferred/deferred.ts'
 import { BrokerError } from '../../model/errors.ts'
 import type { TopicDescription, Topics, TopicSummary } from '../../model/ports.ts'
 import { encodeRegistryFact } from '../../storage/codec/registry-fact.ts'
@@ -83,6 +84,7 @@ export class TopicRegistry implements Topics {
       {
         gone: () => {
           topic.settings = before
+          this.#serveAgain()
         },
       },
     )
@@ -204,6 +206,7 @@ export class TopicRegistry implements Topics {
           synced: () => this.#deps.supervision.send(address, { type: 'topic.end' }),
           gone: () => {
             topic.status = 'serving'
+            this.#serveAgain()
             this.#endWaiters.get(address)?.reject(notEnded())
           },
         },
@@ -217,6 +220,11 @@ export class TopicRegistry implements Topics {
     const admitted = log.admitFact(encodeRegistryFact(fact), 'freeing', consequence)
     state.foldRegistry(fact, admitted.chunk.offset + admitted.at)
     await log.whenSynced(admitted)
+  }
+
+  /** What was due meanwhile was passed over: a topic that ends or rests takes nothing. */
+  #serveAgain(): void {
+    for (const kind of deferredKinds) this.#deps.state.deferred[kind].queueNear()
   }
 
   #start(topic: Topic): void {

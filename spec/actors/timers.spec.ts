@@ -316,6 +316,30 @@ Timers('are recalled although they leave memory again before it is decided', asy
   assert.is(bench.count(), 0)
 })
 
+for (const change of ['end', 'pause'] as const)
+  Timers(
+    `come at once when it was not written that their topic takes none: ${change}`,
+    async () => {
+      const bench = await Bench.open()
+      await bench.schedule('a', bench.nowMs + 1_000)
+      let checks = 0
+      bench.broker.transactions.register({ topics: new Set([TOPIC]), check: () => ++checks > 0 })
+      const half = { ...draft('half'), type: 'TRANSACTION', checkAfterMs: 1_000 } as const
+      await bench.until(bench.broker.append(TOPIC, half))
+      const { place, clock } = bench.lives
+      place.slowWrites('commit-log', 2_000)
+      place.failWrites('commit-log', { error: 'EIO', leaves: 'nothing', count: 1 })
+      const { topics } = bench.broker
+      const changing = change === 'end' ? topics.end(TOPIC) : topics.update(TOPIC, { paused: true })
+      const refused = refusedWith(() => changing, 'STORE_UNAVAILABLE')
+      await clock.advance(1_500)
+      place.slowWrites('commit-log', 0)
+      await clock.advance(1_500)
+      await bench.until(refused)
+      assert.equal([bench.delivered, bench.count(), checks], [1, 0, 1])
+    },
+  )
+
 Timers('hold while the log refuses, visibly, and come when it writes again', async () => {
   const bench = await Bench.open()
   await bench.schedule('a', bench.nowMs + 5_000)

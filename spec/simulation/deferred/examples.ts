@@ -35,4 +35,13 @@ export const examples: Readonly<Record<string, readonly Command[]>> = {
     { type: 'advance', ms: 1_000 },
     { type: 'slowWrites', ms: 5 },
   ],
+  'what was passed over comes in order when the ending of its topic was not written': [
+    { type: 'schedule', topic: 0, count: 20, inMs: 0, isAwaited: false },
+    { type: 'slowWrites', ms: 500 },
+    { type: 'endTopic', topic: 0 },
+    { type: 'recall', pick: 1 },
+    { type: 'fillDisk' },
+    { type: 'advance', ms: 200_000 },
+    { type: 'fire', pick: 0 },
+  ],
 }
