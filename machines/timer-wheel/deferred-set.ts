@@ -170,11 +170,13 @@ export class DeferredSet {
   ended(id: number, outcome: DeferredOutcome): void {
     const slot = this.table.slotOf(id)
     if (slot < 0) return
-    const topic = this.topic(this.table.topicId[slot] as number)
-    topic.count--
+    const topic = this.topics.get(this.table.topicId[slot] as number)
+    if (topic) {
+      topic.count--
+      topic.bytes -= this.table.size[slot] as number
+      if (outcome === 'released') topic.released++
+    }
     this.count--
-    topic.bytes -= this.table.size[slot] as number
-    if (outcome === 'released') topic.released++
     this.table.release(slot)
   }
 
@@ -355,7 +357,10 @@ export class DeferredSet {
     this.count += count
   }
 
-  /** Nothing of a topic is left but counts that nobody reads any more. */
+  /**
+   * Nothing of a topic is left but counts that nobody reads any more. On replay its last ends may
+   * stand behind its own, where they were carried to.
+   */
   forgetTopic(topicId: number): void {
     this.topics.delete(topicId)
   }
@@ -394,10 +399,12 @@ export class DeferredSet {
   }
 
   #leave(slot: number): void {
-    const topic = this.topic(this.table.topicId[slot] as number)
-    topic.admitted--
+    const topic = this.topics.get(this.table.topicId[slot] as number)
+    if (topic) {
+      topic.admitted--
+      topic.admittedBytes -= this.table.size[slot] as number
+    }
     this.admitted--
-    topic.admittedBytes -= this.table.size[slot] as number
     this.#isDirty = true
   }
 
