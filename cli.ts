@@ -65,5 +65,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 // The gRPC library would write lines of its own, and strangers could make it write many.
 process.env['GRPC_VERBOSITY'] ??= 'NONE'
+// The S3 client would advertise a later Node; the version that is used here runs on this one.
+process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true'
 
 createProgram(world).parse()
