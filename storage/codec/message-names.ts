@@ -75,22 +75,26 @@ const LENGTH_DELIMITED = 2
  */
 export const collectNames = (chunk: Buffer, chunkOffset: number, sink: NameSink): void => {
   const cursor = new Cursor(chunk, CHUNK_HEADER_BYTES)
-  while (!cursor.done) {
-    const position = chunkOffset + cursor.at
-    const length = cursor.varint()
-    const end = cursor.at + length
-    const type = chunk[cursor.at] as number
-    if (isMessage(type)) {
-      cursor.at += 2
-      const prefix = prefixes[type]
-      if (prefix === undefined) collectSlowly(type, cursor, end, { position, sink })
-      else {
-        for (let count = 0; count < prefix; count++) cursor.varint()
-        collectOne(cursor, position, sink)
-      }
+  while (!cursor.done) collectRecordNames(cursor, chunkOffset, sink)
+}
+
+/** The names of the record on which the cursor stands; it then stands behind the record. */
+export const collectRecordNames = (cursor: Cursor, base: number, sink: NameSink): void => {
+  const { bytes } = cursor
+  const position = base + cursor.at
+  const length = cursor.varint()
+  const end = cursor.at + length
+  const type = bytes[cursor.at] as number
+  if (isMessage(type)) {
+    cursor.at += 2
+    const prefix = prefixes[type]
+    if (prefix === undefined) collectSlowly(type, cursor, end, { position, sink })
+    else {
+      for (let count = 0; count < prefix; count++) cursor.varint()
+      collectOne(cursor, position, sink)
     }
-    cursor.at = end
   }
+  cursor.at = end
 }
 
 /** The cursor stands on the topic id. */

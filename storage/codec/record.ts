@@ -44,7 +44,13 @@ export function* recordsOf(chunk: Buffer, chunkOffset: number): Generator<Record
   }
 }
 
-export const recordAt = (chunk: Buffer, chunkOffset: number, at: number): RecordView => {
+/** `chunkOffset` and `store` are for the error: where the bytes lie, and in what. */
+export const recordAt = (
+  chunk: Uint8Array,
+  chunkOffset: number,
+  at: number,
+  store = 'CommitLog',
+): RecordView => {
   const head = new Cursor(chunk, at)
   const length = head.varint()
   const end = head.at + length
@@ -53,7 +59,7 @@ export const recordAt = (chunk: Buffer, chunkOffset: number, at: number): Record
   const isKnown = version > 0 && version <= newestVersion(type)
   if (length < 2 || end > chunk.length || !isKnown)
     throw new BrokerError('CORRUPT', {
-      store: 'CommitLog',
+      store,
       position: chunkOffset + at,
       reason: `record version ${version} is unknown or the record does not fit its chunk`,
     })
