@@ -139,6 +139,7 @@ const withServer = async (
   await using server = await startServer({
     ...{ memory: true, grpcPort: 0, httpPort: 0, tls: { mode: 'optional' } },
     grpc: { handshakeMs: 500, keepaliveMs: 500 },
+    settings: { sessionGraceMs: 1_000 },
   })
   for (const topic of ['fuzzed', 'good']) await server.broker.topics.create(topic)
   const good = new RawClient(server.grpcAddress, { 'x-mq-client-id': 'good' })
