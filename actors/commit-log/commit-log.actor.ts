@@ -16,7 +16,7 @@ export interface CommitLogActorDeps {
 }
 
 /** Gives `commitLogMachine` its hands. */
-export const commitLogLogic = ({ log, logger, recover }: CommitLogActorDeps) => {
+const commitLogLogic = ({ log, logger, recover }: CommitLogActorDeps) => {
   let tail: LogTail
   let lastError: unknown
   return commitLogMachine.provide({

@@ -13,7 +13,7 @@ export interface DeferredHandle {
 }
 
 /** First bytes of sealed texts; 1 is a receipt handle. */
-export const handleVersions = { timer: 2, transaction: 3 } as const
+const handleVersions = { timer: 2, transaction: 3 } as const
 
 const NUMBERS_BYTES_MAX = 32
 

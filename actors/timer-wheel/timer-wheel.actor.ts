@@ -107,11 +107,6 @@ export class TimerWheel {
     this.#actor.stop()
   }
 
-  /** Something may be due that was not before. */
-  poke(): void {
-    this.#rearm?.()
-  }
-
   get #skew(): number {
     const { clock } = this.#deps
     return clock.wallMs() - clock.monotonicMs()

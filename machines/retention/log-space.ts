@@ -53,14 +53,6 @@ export class LogSpace {
     this.gaps = gaps
   }
 
-  /** The first position from here on that was not given up. */
-  endOfGap(position: number): number {
-    let end = position
-    for (let index = 0; index < this.gaps.length; index += 2)
-      if ((this.gaps[index] as number) <= end) end = Math.max(end, this.gaps[index + 1] as number)
-    return end
-  }
-
   /** The first position from here on that no trim has taken. */
   firstOutsideGaps(from: number): number {
     let position = from

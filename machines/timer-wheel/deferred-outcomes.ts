@@ -1,7 +1,7 @@
 import type { DeferredOutcome } from '../../model/deferred/deferred.ts'
 
 /** Ids of one block: what is remembered is written by blocks. */
-export const OUTCOME_BLOCK_IDS = 1_024
+const OUTCOME_BLOCK_IDS = 1_024
 
 export type DeferredStatus = 'none' | 'pending' | 'withdrawn' | 'released'
 

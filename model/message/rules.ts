@@ -24,7 +24,7 @@ const reservedKeys: ReadonlySet<string> = new Set(
 )
 
 /** ISO control characters: U+0000–1F and U+007F–9F. */
-export const hasControlCharacter = (text: string): boolean => {
+const hasControlCharacter = (text: string): boolean => {
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index)
     if (code < 0x20 || (code >= 0x7f && code <= 0x9f)) return true

@@ -112,7 +112,7 @@ const putSystem = (bytes: Buffer, from: number, fields: SystemFields): number =>
 }
 
 /** Milliseconds of a protobuf Timestamp. */
-export const timestampMs = (bytes: Uint8Array): number => {
+const timestampMs = (bytes: Uint8Array): number => {
   const cursor = new Cursor(bytes)
   let ms = 0
   while (!cursor.done) {

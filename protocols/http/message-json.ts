@@ -25,7 +25,7 @@ export const messageFields = {
 export const Message = z.object(messageFields).openapi('Message')
 
 /** JSON has no bytes: text where the body is text, base64 where it is not. */
-export const bodyJson = (body: Uint8Array): { body: string } | { bodyBase64: string } => {
+const bodyJson = (body: Uint8Array): { body: string } | { bodyBase64: string } => {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
   return isUtf8(bytes) ? { body: bytes.toString() } : { bodyBase64: bytes.toString('base64') }
 }

@@ -22,8 +22,8 @@ export const countIn = (min: number, max: number, example = min) =>
     .pipe(z.number().int().min(min).max(max))
     .openapi({ type: 'integer', minimum: min, maximum: max, example })
 
-export const PAGE_DEFAULT = 1_000
-export const PAGE_MAX = 10_000
+const PAGE_DEFAULT = 1_000
+const PAGE_MAX = 10_000
 
 /** Lists are in order of name; a page begins behind the `next` of the page before. */
 export const PageQuery = z.strictObject({

@@ -100,7 +100,7 @@ const write = async (path: string, text: string): Promise<void> => {
 }
 
 /** Where a generated certificate is kept. */
-export const selfSignedFiles = (folder: string): CertificateFiles => ({
+const selfSignedFiles = (folder: string): CertificateFiles => ({
   certFile: join(folder, 'cert.pem'),
   keyFile: join(folder, 'key.pem'),
 })

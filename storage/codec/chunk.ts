@@ -13,7 +13,7 @@ import { BrokerError } from '../../model/errors.ts'
  * chunk begins where it ends, so key, length and predecessor form one chain.
  */
 export const CHUNK_HEADER_BYTES = 44
-export const CHUNK_FORMAT = 1
+const CHUNK_FORMAT = 1
 
 const MAGIC = 0x47504331
 const CHECKSUM_AT = 40

@@ -49,7 +49,7 @@ export const factType = {
   transactionsNumbered: 65,
 } as const
 
-export const FACT_VERSION = 1
+const FACT_VERSION = 1
 
 /** Types whose encoding has grown: all versions up to this one are read. */
 const newestVersions: Readonly<Record<number, number>> = {

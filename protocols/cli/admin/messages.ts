@@ -28,7 +28,7 @@ export const printable = (text: string): string =>
   )
 
 /** A head of where, when and what, and the body below it. */
-export const messageLines = (message: MessageJson): string[] => {
+const messageLines = (message: MessageJson): string[] => {
   const { topic, queueId, queueOffset, messageId, storeAtMs, properties } = message
   const { tag, keys = [], messageGroup, attempt = 1, cause } = message
   const marks = [

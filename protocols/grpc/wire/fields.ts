@@ -159,32 +159,16 @@ const appended = <T>(list: readonly T[], element: T): readonly T[] => {
   return list
 }
 
-const listOf = <T>(
-  number: number,
-  read: (cursor: Cursor) => T,
-  write: { size: (value: T) => number; put: (bytes: Buffer, at: number, value: T) => number },
-): Field<readonly T[]> => ({
-  number,
-  absent: [],
-  accepts: is(wireTypes.bytes),
-  read: (cursor, _, before) => appended(before, read(cursor)),
-  size: (list) => list.reduce((sum, element) => sum + write.size(element), 0),
-  put: (bytes, at, list) => list.reduce((next, element) => write.put(bytes, next, element), at),
-})
-
-export const listField = <T>(number: number, codec: Codec<T>): Field<readonly T[]> =>
-  listOf(
+export const listField = <T>(number: number, codec: Codec<T>): Field<readonly T[]> => {
+  const write = putNested(codec, tagOf(number, wireTypes.bytes))
+  return {
     number,
-    (cursor) => codec.merge(nested(cursor), undefined),
-    putNested(codec, tagOf(number, wireTypes.bytes)),
-  )
-
-export const textsField = (number: number): Field<readonly string[]> => {
-  const tag = tagOf(number, wireTypes.bytes)
-  return listOf(number, text.read, {
-    size: (value) => varintSize(tag) + text.size(value),
-    put: (bytes, at, value) => text.put(bytes, putVarint(bytes, at, tag), value),
-  })
+    absent: [],
+    accepts: is(wireTypes.bytes),
+    read: (cursor, _, before) => appended(before, codec.merge(nested(cursor), undefined)),
+    size: (list) => list.reduce((sum, element) => sum + write.size(element), 0),
+    put: (bytes, at, list) => list.reduce((next, element) => write.put(bytes, next, element), at),
+  }
 }
 
 /** Repeated numbers: read packed or not, written packed. */

@@ -41,7 +41,7 @@ const customizedBackoff = message<{ next: readonly number[] }>({
 
 // message RetryPolicy { int32 max_attempts = 1; oneof strategy {
 //   ExponentialBackoff exponential_backoff = 2; CustomizedBackoff customized_backoff = 3; } }
-export const retryPolicy = message<{
+const retryPolicy = message<{
   maxAttempts: number
   exponential: ValueOf<typeof exponentialBackoff> | undefined
   customized: ValueOf<typeof customizedBackoff> | undefined

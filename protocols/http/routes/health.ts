@@ -74,7 +74,7 @@ const loopJson = ({ address, state, restarts, lastError, nextTryInMs }: LoopDesc
 })
 
 /** `{ writing: 'idle' }` is `writing.idle`; regions beside each other are joined by `+`. */
-export const stateText = (state: unknown): string =>
+const stateText = (state: unknown): string =>
   typeof state !== 'object' || state === null
     ? String(state)
     : Object.entries(state)
