@@ -137,10 +137,18 @@ const ballastCheck = async (dataDir: string, isInUse: boolean): Promise<Check> =
       state: 'ok',
       says: `${Math.round(file.size / MIB)} MiB kept back for a full disk`,
     }
-  const remedy = isInUse
-    ? 'Free some space: the broker takes the reserve again by itself.'
-    : 'Free some space: the next start takes the reserve again.'
-  return { name, state: 'warning', says: 'the reserve for a full disk was used up', remedy }
+  return {
+    ...{ name, state: 'warning' },
+    ...(isInUse
+      ? {
+          says: 'the reserve for a full disk was used up',
+          remedy: 'Free some space: the broker takes the reserve again by itself.',
+        }
+      : {
+          says: 'there is no reserve for a full disk: used up, or never started here',
+          remedy: 'The next start takes it where the disk has room.',
+        }),
+  }
 }
 
 const diskChecks = async ({ dataDir, disk }: ExamineOptions): Promise<Check[]> => {
