@@ -14,6 +14,7 @@ import type { Examination, VerifyStep } from './model/doctor.ts'
 import { BrokerError } from './model/errors.ts'
 import type { Clock, Logger, Random } from './model/ports.ts'
 import { VERSION } from './model/version.ts'
+import { openTier, type TierOption } from './open-tier.ts'
 import { Accounts } from './protocols/accounts/accounts.ts'
 import { readAccounts } from './protocols/accounts/accounts-file.ts'
 import { EmbeddedBroker } from './protocols/embedded/embedded-broker.ts'
@@ -45,6 +46,7 @@ import { readBackup } from './storage/log/backup-stream.ts'
 import { restoreLog } from './storage/log/restore-log.ts'
 import { MemoryPlace } from './storage/memory/memory-place.ts'
 import type { Place } from './storage/ports/place.ts'
+import { RequestTap } from './storage/ports/request-tap.ts'
 import { verify } from './storage/verify/verify.ts'
 
 export type { BackupHeader, CopyProgress, OnProgress, WrittenBackup } from './model/backup.ts'
@@ -130,6 +132,9 @@ export type {
 } from './protocols/embedded/transaction.ts'
 export type { ReceivedMessage } from './protocols/embedded/received-message.ts'
 
+export type { S3TierOptions, TierOption } from './open-tier.ts'
+export type { ObjectInfo, ObjectStore, SentRequest } from './storage/ports/object-store.ts'
+
 export { VERSION }
 
 const writtenBy = `glasspost ${VERSION}`
@@ -145,6 +150,8 @@ export interface BrokerOptions {
    */
   readonly clock?: 'manual' | { readonly startAt: Date | number | string }
   readonly autoCreateTopics?: boolean
+  /** Where history lies that the log need not keep; default `off`. */
+  readonly tier?: TierOption
   /** Quiet unless given. */
   readonly logger?: Logger
   /** Watches every actor's chart and state while it runs. */
@@ -171,7 +178,7 @@ const quiet: Logger = { info: () => {}, warn: () => {}, error: () => {} }
  *
  * With `dataDir` every acknowledged message is on disk, and the directory belongs to this
  * process until `close()`; with `memory: true` nothing is kept, for tests. Rejects with
- * `DATA_DIR_LOCKED`, `DATA_FORMAT_UNKNOWN` or `CORRUPT`, each saying what to do.
+ * `DATA_DIR_LOCKED`, `DATA_FORMAT_UNKNOWN`, `CORRUPT` or `TIER_UNFIT`, each saying what to do.
  */
 export const createBroker = async (options: BrokerOptions): Promise<EmbeddedBroker> =>
   (await openBroker(options)).embedded
@@ -185,8 +192,16 @@ const openBroker = async (options: BrokerOptions & { readonly brokerName?: strin
   const place = await openPlace(options)
   const defaults = testClock ? testDefaults : {}
   const settings = brokerSettingsOf({ ...defaults, ...options.settings, autoCreateTopics })
+  const owned: { close(): Promise<void> }[] = [place]
   try {
-    const broker = await CoreBroker.open({ clock, logger, place, inspect }, settings)
+    const requests = new RequestTap()
+    const store = await openTier(options.tier ?? 'off', {
+      ...{ clock: systemClock, random, logger },
+      ...{ dataDir: options.dataDir, onRequest: requests.onRequest },
+    })
+    if (store !== undefined) owned.unshift(store)
+    const tier = store && { store: store.store, random, requests }
+    const broker = await CoreBroker.open({ clock, logger, place, inspect, tier }, settings)
     const { brokerName = 'glasspost' } = options
     const grpcMetrics = new GrpcMetrics(broker)
     const sources = [new BrokerMetrics(broker), grpcMetrics, processMetrics]
@@ -205,7 +220,7 @@ const openBroker = async (options: BrokerOptions & { readonly brokerName?: strin
       metrics: () => metrics.text(),
       backup: (directory, onProgress) =>
         saveBackup(directory, backup(broker, { writtenBy }), onProgress),
-      owned: [place],
+      owned,
     })
     const admin: AdminPort = {
       broker,
@@ -220,7 +235,7 @@ const openBroker = async (options: BrokerOptions & { readonly brokerName?: strin
     }
     return { embedded, admin, grpcMetrics }
   } catch (error) {
-    await place.close()
+    for (const part of owned) await part.close()
     throw error
   }
 }

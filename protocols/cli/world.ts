@@ -41,6 +41,10 @@ export interface ServerStart {
   }
   readonly accountsFile?: string
   readonly reloadMs: number
+  readonly tier:
+    | 'off'
+    | { readonly directory: string }
+    | { readonly s3: Settings['s3'] & { readonly bucket: string } }
   readonly grpc: GrpcLimits
   readonly settings: BrokerTuning
   readonly logger: Logger

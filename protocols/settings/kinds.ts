@@ -96,3 +96,15 @@ export const optionalAddress = (description: string) => {
     .refine(isPort, { error: `give ${takes}, with a port from 1 to 65535` })
   return told(value.optional(), { description, takes, read: asIs })
 }
+
+/** `http://…` or `https://…`. */
+export const optionalUrl = (description: string) => {
+  const takes = 'a URL, http:// or https://'
+  const isUrl = (value: string): boolean => /^https?:$/.test(protocolOf(value) ?? '')
+  const error = `give ${takes}`
+  const value = z.string({ error }).trim().refine(isUrl, { error })
+  return told(value.optional(), { description, takes, read: asIs })
+}
+
+const protocolOf = (url: string): string | undefined =>
+  URL.canParse(url) ? new URL(url).protocol : undefined

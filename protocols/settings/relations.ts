@@ -96,6 +96,14 @@ const contradictory: readonly Rule[] = [
   ),
 ]
 
+const incomplete: readonly Rule[] = [
+  rule(
+    ({ tier, s3 }) => tier === 's3' && s3.bucket === undefined,
+    'tier is s3, but no bucket is named',
+    ...['s3.bucket', 'tier'],
+  ),
+]
+
 const unsafe: readonly Rule[] = [
   rule(
     ({ grpc, accounts, insecure }) =>
@@ -115,4 +123,4 @@ const unsafe: readonly Rule[] = [
 ]
 
 export const relationProblems = (settings: Settings, isSet: IsSet): RelationProblem[] =>
-  [...contradictory, ...unsafe].flatMap((check) => check(settings, isSet) ?? [])
+  [...contradictory, ...incomplete, ...unsafe].flatMap((check) => check(settings, isSet) ?? [])

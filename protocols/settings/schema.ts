@@ -1,6 +1,14 @@
 import { z } from 'zod'
 import { startPositions } from '../../model/addressing/group.ts'
-import { choice, optionalAddress, optionalText, switchable, text, whole } from './kinds.ts'
+import {
+  choice,
+  optionalAddress,
+  optionalText,
+  optionalUrl,
+  switchable,
+  text,
+  whole,
+} from './kinds.ts'
 
 const SECOND = 1_000
 const HOUR = 3_600 * SECOND
@@ -243,6 +251,26 @@ const disk = z.strictObject({
   }),
 })
 
+const s3 = z.strictObject({
+  bucket: optionalText(
+    'bucket of the tier; keys come from the environment, a profile or the machine',
+  ),
+  prefix: optionalText('before every object in the bucket'),
+  endpoint: optionalUrl('address of a service that is not Amazon’s'),
+  region: optionalText('region of the bucket; without it from the environment or a profile'),
+  forcePathStyle: switchable('name the bucket in the path, as most services but Amazon’s want it'),
+  attemptsMax: whole('tries of one request before it counts as failed', {
+    min: 1,
+    max: 10,
+    otherwise: 3,
+  }),
+  timeoutMs: whole('one try of a request, from its first byte to the last one of its answer', {
+    min: SECOND,
+    max: HOUR,
+    otherwise: 60 * SECOND,
+  }),
+})
+
 /** Everything an operator can set. A section is an object in the file and a prefix elsewhere. */
 export const settingsSchema = z.strictObject({
   dataDir: text('where everything is kept; created when missing', { otherwise: 'glasspost-data' }),
@@ -255,6 +283,11 @@ export const settingsSchema = z.strictObject({
     'how often certificate and accounts are looked at for changes; 0: at SIGHUP only',
     { min: 0, max: DAY, otherwise: 10 * SECOND },
   ),
+  tier: choice('where history goes that the log need not keep', {
+    among: ['off', 'directory', 's3'],
+    otherwise: 'off',
+  }),
+  tierDirectory: optionalText('directory of the tier (without it: tier in the data directory)'),
   grpc: grpc.prefault({}),
   http: http.prefault({}),
   tls: tls.prefault({}),
@@ -285,6 +318,7 @@ export const settingsSchema = z.strictObject({
     .prefault({}),
   commitLog: commitLog.prefault({}),
   index: index.prefault({}),
+  s3: s3.prefault({}),
   disk: disk.prefault({}),
   upkeep: z
     .strictObject({

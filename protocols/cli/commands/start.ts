@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { brokerTuning } from '../../settings/broker-tuning.ts'
 import type { Settings } from '../../settings/schema.ts'
@@ -28,6 +28,13 @@ const tlsOf = ({ mode, certFile, keyFile }: Settings['tls']): Pick<ServerStart, 
   return { tls: { mode, files: { certFile: resolve(certFile), keyFile: resolve(keyFile) } } }
 }
 
+const tierOf = ({ tier, tierDirectory, dataDir, s3 }: Settings): ServerStart['tier'] => {
+  if (tier === 'off') return 'off'
+  const { bucket } = s3
+  if (tier === 's3' && bucket !== undefined) return { s3: { ...s3, bucket } }
+  return { directory: resolve(tierDirectory ?? join(dataDir, 'tier')) }
+}
+
 const startOf = (world: World, settings: Settings): ServerStart => {
   const { host, port, ...grpc } = settings.grpc
   const { http, accounts, advertisedAddress } = settings
@@ -44,6 +51,7 @@ const startOf = (world: World, settings: Settings): ServerStart => {
     ...tlsOf(settings.tls),
     ...(accounts.file === undefined ? {} : { accountsFile: resolve(accounts.file) }),
     reloadMs: settings.reloadMs,
+    tier: tierOf(settings),
     grpc,
     settings: brokerTuning(settings),
     logger: world.createLogger(settings.log.level),

@@ -40,8 +40,8 @@ Settings('have one name each in the file, the environment and on the command lin
   for (const name of ['path', 'variable', 'flag'] as const)
     assert.is(new Set(settingsTable.map((setting) => setting[name])).size, settingsTable.length)
   for (const { variable, flag } of settingsTable) {
-    assert.match(variable, /^GLASSPOST(_[A-Z]+)+$/)
-    assert.match(flag, /^-(-[a-z]+)+$/)
+    assert.match(variable, /^GLASSPOST(_[A-Z][A-Z0-9]*)+$/)
+    assert.match(flag, /^-(-[a-z][a-z0-9]*)+$/)
   }
 })
 
@@ -56,8 +56,11 @@ const legalValues = ({ path, otherwise, takes }: Setting): readonly unknown[] =>
   if (typeof otherwise === 'number')
     return [otherwise - 3, otherwise - 7].map((n) => Math.max(n, 2))
   if (typeof otherwise === 'boolean') return [true, false]
+  // A bucket would have to be named as well.
+  if (path === 'tier') return ['directory', 'off']
   if (takes.startsWith('one of ')) return takes.slice(7).split(', ')
   if (takes === 'host:port') return ['mq.example.org:80', '[::1]:8081']
+  if (takes.startsWith('a URL')) return ['http://127.0.0.1:9000', 'https://s3.example.org']
   if (path.endsWith('.host')) return ['127.0.0.2', 'localhost']
   return ['some text of one kind', 'some text of another']
 }
@@ -172,6 +175,16 @@ for (const [what, input, expected] of [
     'an address without a port',
     { flags: { '--advertised-address': 'mq.example.org' } },
     '--advertised-address: advertisedAddress is "mq.example.org": give host:port',
+  ],
+  [
+    'an address that is no URL',
+    { flags: { '--s3-endpoint': 'localhost:9000' } },
+    '--s3-endpoint: s3.endpoint is "localhost:9000": give a URL, http:// or https://',
+  ],
+  [
+    'a tier in no bucket',
+    { flags: { '--tier': 's3' } },
+    '--tier: tier is s3, but no bucket is named',
   ],
   [
     'a short token, without showing it',
