@@ -8,6 +8,7 @@ import { backup } from './actors/backup/backup.ts'
 import { CoreBroker } from './actors/broker/broker.ts'
 import { brokerSettingsOf, type SomeBrokerSettings } from './actors/broker/settings.ts'
 import { BrokerMetrics } from './actors/metrics/broker-metrics.ts'
+import { tierOff } from './actors/tier/tier-off.ts'
 import type { AdminPort } from './model/admin.ts'
 import type { BackupHeader, OnProgress, WrittenBackup } from './model/backup.ts'
 import type { Examination, VerifyStep } from './model/doctor.ts'
@@ -232,6 +233,7 @@ const openBroker = async (options: BrokerOptions & { readonly brokerName?: strin
       metrics: () => metrics.scrape(),
       backup: () => backup(broker, { writtenBy }),
       verify: () => verifyBroker(broker),
+      tiering: tierOff,
     }
     return { embedded, admin, grpcMetrics }
   } catch (error) {

@@ -1,6 +1,7 @@
 import type { VerifyStep } from './doctor.ts'
 import type { MessageDraft } from './message/encode.ts'
 import type { AuditReport, Broker, SendReceipt } from './ports.ts'
+import type { Tiering } from './tier/tier-admin.ts'
 
 /** A background loop as its supervisor sees it. */
 export interface LoopDescription {
@@ -34,4 +35,5 @@ export interface AdminPort {
   readonly backup: () => AsyncGenerator<Uint8Array>
   /** Reads everything stored and compares it with itself. To be read or left. */
   readonly verify: () => AsyncGenerator<VerifyStep>
+  readonly tiering: Tiering
 }

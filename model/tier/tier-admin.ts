@@ -77,6 +77,7 @@ export interface TierResidue {
   readonly removedAfterMs: number
 }
 
+/** An object that was done; `done` counts it, of all that there are to do. */
 export interface TierStep {
   readonly key: string
   readonly bytes: number

@@ -15,6 +15,7 @@ import { messageSearchRoutes } from './routes/message-search.ts'
 import { messageRoutes } from './routes/messages.ts'
 import { metricsRoutes } from './routes/metrics.ts'
 import { scheduleRoutes } from './routes/schedules.ts'
+import { tierRoutes } from './routes/tier.ts'
 import { timerRoutes } from './routes/timers.ts'
 import { topicRoutes } from './routes/topics.ts'
 import { transactionRoutes } from './routes/transactions.ts'
@@ -40,6 +41,7 @@ const resources: readonly ((admin: AdminPort, closing: AbortSignal) => OpenAPIHo
   auditRoutes,
   backupRoutes,
   verifyRoutes,
+  tierRoutes,
 ]
 
 /** The HTTP admin API as a function from request to answer, without a socket. */

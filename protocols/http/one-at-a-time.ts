@@ -4,15 +4,18 @@ import { BrokerError } from '../../model/errors.ts'
  * Lends a stream to one request at a time. The first part is taken at once, so that a failure to
  * begin is an answer and not a stream that breaks off. Whoever reads no further gives it back.
  */
-export const oneAtATime = <Part>(what: string, begin: () => AsyncGenerator<Part>) => {
+export const oneAtATime = <Part, Asked extends readonly unknown[]>(
+  what: string,
+  begin: (...asked: Asked) => AsyncGenerator<Part>,
+) => {
   let isLent = false
-  return async (): Promise<AsyncIterableIterator<Part>> => {
+  return async (...asked: Asked): Promise<AsyncIterableIterator<Part>> => {
     if (isLent) throw new BrokerError('THROTTLED', { reason: `${what} is under way` })
     isLent = true
     const giveBack = (): void => {
       isLent = false
     }
-    const stream = begin()
+    const stream = begin(...asked)
     let first: IteratorResult<Part> | undefined = await stream.next().catch((error: unknown) => {
       giveBack()
       throw error

@@ -96,7 +96,9 @@ Fuzz('requests of any kind: answered in the form of the document, no defect', as
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => ({ path, method: method.toUpperCase() })),
   )
-  const query = fc.option(fc.tuple(fc.constantFrom('limit', 'after', 'fromOffset', 'all'), topic))
+  const query = fc.option(
+    fc.tuple(fc.constantFrom('limit', 'after', 'fromOffset', 'all', 'topic'), topic),
+  )
   const rssBefore = process.memoryUsage.rss()
   await holds(
     fc.asyncProperty(

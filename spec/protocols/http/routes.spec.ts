@@ -289,6 +289,20 @@ Routes('a verification is a stream of lines', async ({ admin: { call } }) => {
   assert.equal([last.type, last.faults], ['verified', 0])
 })
 
+Routes('a broker without a tier says so, and how to get one', async ({ admin: { call } }) => {
+  await call('POST /v1/topics', { name: 'cold' })
+  for (const request of [
+    'GET /v1/tier',
+    'POST /v1/tier/offload?topic=cold',
+    'POST /v1/tier/verify',
+    'GET /v1/tier/topics/cold/objects',
+    'GET /v1/tier/residue',
+  ] as const) {
+    const answer = await call(request)
+    assert.equal([answer.status, answer.json()['code']], [501, 'TIER_OFF'], request)
+  }
+})
+
 Routes('the document names every route, and each was called here', async ({ admin }) => {
   const document = (await admin.call('GET /openapi.json')).json() as unknown as Document
   assert.match(document.openapi, /^3\.1\./)

@@ -5,6 +5,7 @@ import {
   type HttpDoorOptions,
   openHttpDoor,
 } from '../../../../protocols/http/server.ts'
+import { ScriptedTier } from '../../../support/scripted-tier.ts'
 
 export interface OpenedDoor extends AsyncDisposable {
   readonly broker: EmbeddedBroker
@@ -37,6 +38,7 @@ export const openDoor = async (
     verify: async function* () {
       yield { type: 'progress', done: 0, of: 0 }
     },
+    tiering: new ScriptedTier(),
     ...parts,
   }
   const logged: string[] = []
