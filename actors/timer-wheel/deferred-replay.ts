@@ -73,7 +73,7 @@ const replayFact = (
         for (const entry of fact.entries) set.foldEnded(entry, entry.outcome, entry.atMs)
       return
     case 'numbered':
-      set.nextId = Math.max(set.nextId, fact.nextId)
+      set.foldNumbered(fact.nextId)
       return
   }
 }

@@ -275,6 +275,13 @@ export class DeferredSet {
     this.ended(entry.id, outcome)
   }
 
+  /** Ids below were given to messages of which the log may hold nothing else: none comes again. */
+  foldNumbered(nextId: number): void {
+    if (nextId <= this.nextId) return
+    this.nextId = nextId
+    this.#isDirty = true
+  }
+
   foldMoved(entry: DeferredEntry, oldDueMs: number): void {
     if (!this.outcomes.isPending(entry.id)) return
     const known = this.table.slotOf(entry.id)

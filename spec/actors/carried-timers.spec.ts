@@ -1,17 +1,26 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { isBrokerError } from '../../model/errors.ts'
 import { encodeDraft } from '../../model/message/encode.ts'
+import type { SendReceipt } from '../../model/ports.ts'
 import { type Life, Lives, tinySettings } from '../simulation/lives.ts'
 
 const TOPIC = 'orders'
 const FAR_MS = 10_000_000
 
+const MEMORY_MS = 100_000
+const settings = {
+  ...tinySettings,
+  timers: { ...tinySettings.timers, recallMemoryMs: MEMORY_MS },
+}
+
+const bornBy = { bornAtMs: 1, bornHost: 'here' }
 const draft = (messageId: string, bytes = 10) =>
-  encodeDraft({ body: 'x'.repeat(bytes) }, { messageId, bornAtMs: 1, bornHost: 'here' })
+  encodeDraft({ body: 'x'.repeat(bytes) }, { messageId, ...bornBy })
 
 /** A log in which some extents stay and others go, and an index that can be lost. */
 class Bench {
-  readonly lives = new Lives(1, tinySettings, () => {})
+  readonly lives = new Lives(1, settings, () => {})
   life!: Life
 
   static async open(): Promise<Bench> {
@@ -57,6 +66,14 @@ class Bench {
     assert.is(timers.length, 1, messageId)
     const [timer] = timers
     return { timerId: timer?.timerId ?? '', dueAtMs: timer?.dueAtMs ?? 0 }
+  }
+
+  /** What is left is what the last checkpoint says, and the log behind it. */
+  async crash(): Promise<void> {
+    this.life.die()
+    this.lives.place.crash(1)
+    this.life = await this.lives.open()
+    await this.lives.clock.settle()
   }
 
   /** What is left is what the log says. */
@@ -165,6 +182,41 @@ CarriedTimers('are listed, shown and fired although they move while they are rea
   assert.is((await bench.until(shown))?.messageId, 'moving')
   await bench.until(fired)
   assert.is(bench.broker.topics.describe(TOPIC).messages, 1)
+})
+
+CarriedTimers('have ids that nothing gets again, although nobody remembers them', async () => {
+  const bench = await Bench.open()
+  const half = (id: string) =>
+    ({ ...draft(id, 1_500), type: 'TRANSACTION', checkAfterMs: FAR_MS }) as const
+  const send = (id: string) => bench.until(bench.broker.append(TOPIC, half(id)))
+  const resolve = ({ transactionId = '', messageId }: SendReceipt) => {
+    const end = { topic: TOPIC, transactionId, messageId, resolution: 'rollback' } as const
+    return bench.until(bench.broker.transactions.end(end))
+  }
+  const written = bench.broker.log.chunkStart
+  const old = await send('old half')
+  await resolve(old)
+  const { recallHandle = '' } = await bench.schedule('old', bench.nowMs + FAR_MS, 1_500)
+  const recall = () => bench.until(bench.broker.timers.recall(TOPIC, recallHandle))
+  assert.is((await recall()).outcome, 'recalled')
+  await bench.lives.clock.advance(MEMORY_MS + MEMORY_MS / 10)
+  const { extentBytes } = bench.broker.state.space
+  const message = (body: string) => encodeDraft({ body }, { messageId: 'm', ...bornBy })
+  for (let sent = 0; sent < 2 * extentBytes; sent += 400)
+    await bench.until(bench.broker.append(TOPIC, message('x'.repeat(400))))
+  await bench.lives.clock.advance(20_000)
+  assert.ok(bench.isReclaimed(written))
+
+  await bench.rebuild()
+  await bench.until(bench.broker.upkeep.checkpoint())
+  await bench.lives.clock.advance(20_000)
+  await bench.crash()
+  await send('new half')
+  await bench.schedule('new', bench.nowMs + FAR_MS)
+  const refusal = await resolve(old).catch((error: unknown) => error)
+  assert.ok(isBrokerError(refusal, 'TRANSACTION_NOT_FOUND'))
+  assert.is((await recall()).outcome, 'forgotten')
+  assert.equal([bench.broker.transactions.count(), bench.broker.timers.count()], [1, 1])
 })
 
 CarriedTimers.run()

@@ -462,15 +462,20 @@ export class DeferredWorld {
     const pending = this.#known.filter(
       (known) => known.topicId === topicId && known.seenAtStep === 0 && !known.isWithdrawn,
     )
+    const { log } = this.#broker
+    const { epoch } = log
+    const meant = pending.filter((k) => k.sent === 'yes' && isKept(k) && !k.isHalf)
+    const hit = new Set(meant.filter(({ isMoved, dueMs }) => !isMoved && dueMs < toMs))
     for (const known of pending) this.#doubt(known)
     this.#settle(this.#broker.timers.cancelAll({ topic, toMs }), {
-      ok: () => this.#resolveDoubts(pending),
+      // Of a write that failed in between, an end may have been undone that nobody was told of.
+      ok: () => this.#resolveDoubts(pending, log.epoch === epoch ? hit : undefined),
       refused: () => this.#resolveDoubts(pending),
     })
   }
 
   /** Where it is tells what became of it. */
-  async #resolveDoubts(doubtful: readonly Known[]): Promise<void> {
+  async #resolveDoubts(doubtful: readonly Known[], ended?: ReadonlySet<Known>): Promise<void> {
     const { broker } = this.#living
     const { epoch } = broker.log
     const sent = new Set(doubtful.filter((known) => known.sent === 'yes'))
@@ -482,6 +487,8 @@ export class DeferredWorld {
     const isSeen = await this.#look()
     for (const known of doubtful) {
       const isListed = listed.has(`m${known.number}`)
+      if (isListed && ended?.has(known) && known.doubts === 1)
+        assert.ok(known.isMoved, `${known.number} waits, although all were cancelled`)
       if (isListed || known.seenAtStep > 0 || (known.isHalf && known.commits === 0)) known.doubts--
       else if (known.isHalf || !sent.has(known) || !isSynced || !isSeen) continue
       else if (this.#isServing(known)) this.#withdraw(known)
