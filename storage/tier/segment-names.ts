@@ -1,4 +1,5 @@
 import type { TierSection } from '../../model/tier/tier-objects.ts'
+import { HIGH_WORD, isLittleEndian, LOW_WORD, sortNames } from './sort-names.ts'
 import { checking, checkPart, CRC_BYTES, putHead, seal } from './segment-format.ts'
 
 /**
@@ -13,9 +14,6 @@ import { checking, checkPart, CRC_BYTES, putHead, seal } from './segment-format.
 const HEAD_BYTES = 12
 export const NAME_BYTES = 8
 const WORDS_ALIGNED = 8
-const isLittleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
-/** Where the low half of a 64-bit number lies, so that sorting those sorts by hash. */
-const LOW_WORD = isLittleEndian ? 0 : 1
 
 export const namesBytes = (names: number): number => HEAD_BYTES + names * NAME_BYTES + CRC_BYTES
 
@@ -43,16 +41,20 @@ export class NamesTail {
   put(ahead: number, hash: number, distance: number): void {
     const at = this.#words.length - (this.count + ahead + 1) * 2
     this.#words[at + LOW_WORD] = distance
-    this.#words[at + 1 - LOW_WORD] = hash
+    this.#words[at + HIGH_WORD] = hash
   }
 
-  /** Writes the block of all names and forgets them. Returns where it ends. */
+  /** Sorts all names, a step at a time. */
+  sorting(): Generator<void> {
+    return sortNames(this.#words.subarray(this.#words.length - this.count * 2))
+  }
+
+  /** Writes the block of all names, which are sorted, and forgets them. Returns where it ends. */
   take(at: number, queueId: number): number {
     const { count } = this
     const first = this.#words.length - count * 2
-    const from = this.#words.byteOffset + first * 4
-    const pairs = new BigUint64Array(this.#words.buffer, from, count).sort()
-    const sorted = Buffer.from(pairs.buffer, from, count * NAME_BYTES)
+    const words = this.#words.subarray(first)
+    const sorted = Buffer.from(words.buffer, words.byteOffset, words.byteLength)
     if (isLittleEndian) sorted.swap64()
     // The block may reach into the tail: it is moved before anything is written behind it.
     const sortedAt = this.#wordsAt + first * 4

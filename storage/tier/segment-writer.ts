@@ -59,7 +59,7 @@ interface OpenFrame {
  * gives the same bytes but for the token.
  *
  * The buffer holds all but the units of one frame ({@link SegmentWriter.ownBytes}) until `finish`.
- * No step takes longer than one frame's checksum, or the sorting of one section's names.
+ * `add` takes a checksum of a frame at most, `endSection` the sorting of the section's names.
  */
 export class SegmentWriter {
   /** Memory that a writer has beside its buffer. */
@@ -131,12 +131,25 @@ export class SegmentWriter {
 
   /** Sorts its names and writes its index. A section of nothing is refused. */
   endSection(): TierSection {
+    const ending = this.endingSection()
+    for (;;) {
+      const step = ending.next()
+      if (step.done === true) return step.value
+    }
+  }
+
+  /**
+   * The same in steps of a few ms, for sections of very many names. The writer is not to be called
+   * until the last has been done.
+   */
+  *endingSection(): Generator<void, TierSection> {
     const section = this.#opened()
     if (section.count === 0)
       throw new RangeError(`the section of queue ${section.queueId} is empty`)
     this.#closeFrame(section)
     const { queueId, from, at, firstMs, lastMs, frames } = section
     const namesAt = this.#frame.at
+    yield* this.#names.sorting()
     const indexAt = this.#names.take(namesAt, queueId)
     const end = putIndex(this.#buffer, indexAt, { queueId, end: namesAt, count: frames })
     const ended: TierSection = {

@@ -21,6 +21,15 @@ export interface VerifiedSegment {
  * thing that is not so.
  */
 export const verifySegment = (bytes: Buffer, key: string): VerifiedSegment => {
+  const verifying = verifyingSegment(bytes, key)
+  for (;;) {
+    const step = verifying.next()
+    if (step.done === true) return step.value
+  }
+}
+
+/** The same in steps of a frame. */
+export function* verifyingSegment(bytes: Buffer, key: string): Generator<void, VerifiedSegment> {
   const trailer = readTrailer(bytes, { key, objectBytes: bytes.length })
   const footer = readFooter(footerIn(bytes, trailer) ?? bytes, trailer, key)
   const { sections, checksums, ...identity } = footer
@@ -31,7 +40,7 @@ export const verifySegment = (bytes: Buffer, key: string): VerifiedSegment => {
   let frames = 0
   let messages = 0
   for (const [index, section] of sections.entries()) {
-    frames += verifySection(object, section, checksums[index] as number)
+    frames += yield* verifySection(object, section, checksums[index] as number)
     messages += section.to - section.from
   }
   return { footer, frames, messages }
@@ -44,7 +53,11 @@ interface Verifying {
 }
 
 /** Frames of the section. */
-const verifySection = (object: Verifying, section: TierSection, checksum: number): number => {
+function* verifySection(
+  object: Verifying,
+  section: TierSection,
+  checksum: number,
+): Generator<void, number> {
   const { bytes, key } = object
   const { indexAt, namesAt } = section
   const index = readIndex(bytes.subarray(indexAt, indexAt + section.indexBytes), section, key)
@@ -63,7 +76,9 @@ const verifySection = (object: Verifying, section: TierSection, checksum: number
     const frame = readFrame(bytes.subarray(entry.at, entry.at + entry.bytes), entry, key)
     verifyFrame(frame, { ...object, onName })
     folded = foldChecksum(folded, entry.crc)
+    yield
   }
+  yield* names.sorting()
   const end = names.take(0, section.queueId)
   checkNames(stored.equals(rebuilt.subarray(0, end)), 'the names are not those of the messages')
   checking(key, indexAt)(folded === checksum, 'the footer has another checksum of the frames')

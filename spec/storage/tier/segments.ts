@@ -150,3 +150,15 @@ export const writeWhatFits = (
   }
   return { segment: fitted.length === 0 ? undefined : writer.finish(), fitted, left }
 }
+
+/** What lies in `spec/fixtures/segment-1.hex`. */
+export const golden: readonly Section[] = [
+  sectionOf(3, 2 ** 40, [
+    { ...plainDraft, messageId: 'id-1', keys: ['red', 'blue'], tagsCode: 112, chunk: 2 ** 46 },
+    { ...plainDraft, messageId: 'id-2', keys: ['red'], bodyBytes: 5, storeAtMs: 2 ** 40 },
+  ]),
+  sectionOf(0, 0, [
+    { ...plainDraft, type: factType.timerFired, groupHash: 0xffff_ffff, bodyBytes: 3 },
+    { ...plainDraft, type: factType.messageCarried, messageId: 'id-3', tagsCode: 0xffff_ffff },
+  ]),
+]
