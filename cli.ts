@@ -19,6 +19,7 @@ const world: World = {
     yield* (await import('./index.ts')).verifyDataDir(dataDir)
   },
   saveBackup: async (...to) => (await import('./index.ts')).saveBackup(...to),
+  saveObjects: async (...to) => (await import('./index.ts')).saveObjects(...to),
   restoreBackup: async (options) => (await import('./index.ts')).restoreBackup(options),
   benchInProcess: async ({ name, queues, folder }) => {
     const { createBroker } = await import('./index.ts')

@@ -32,6 +32,7 @@ import { FileWatch } from './protocols/system/file-watch.ts'
 import { checkClockSteps } from './protocols/system/clock-check.ts'
 import { checkPort } from './protocols/system/port-check.ts'
 import { clockOf } from './protocols/system/system-clock.ts'
+import { saveObjects as save, type SavedObject } from './storage/directory/save-objects.ts'
 import { findBackup, readParts, writeBackup } from './storage/level/backup-file.ts'
 import {
   type Certificate,
@@ -424,6 +425,12 @@ export const saveBackup = (
   parts: AsyncIterable<Uint8Array>,
   onProgress?: OnProgress,
 ): Promise<WrittenBackup> => writeBackup(directory, readBackup('the stream', parts), onProgress)
+
+/** Writes objects of a tier into a new or empty directory, which is then a tier of its own. */
+export const saveObjects = (
+  directory: string,
+  objects: AsyncIterable<SavedObject>,
+): Promise<void> => save({ directory, clock: systemClock, random: systemRandom }, objects)
 
 export interface RestoreOptions {
   /** The directory that `backup` wrote, or the file in it. */

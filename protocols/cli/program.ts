@@ -18,6 +18,7 @@ import { sendCommand } from './commands/send.ts'
 import { startCommand } from './commands/start.ts'
 import { statusCommand } from './commands/status.ts'
 import { tailCommand } from './commands/tail.ts'
+import { tierCommand } from './commands/tier.ts'
 import { timerCommand } from './commands/timer.ts'
 import { topicCommand } from './commands/topic.ts'
 import { transactionCommand } from './commands/transaction.ts'
@@ -43,6 +44,7 @@ const commands: readonly ((world: World) => Command)[] = [
   timerCommand,
   transactionCommand,
   scheduleCommand,
+  tierCommand,
   auditCommand,
   doctorCommand,
   backupCommand,

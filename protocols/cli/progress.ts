@@ -8,14 +8,14 @@ export interface Progress {
   readonly stop: () => void
 }
 
-/** A bar on stderr while somebody watches a terminal; nothing elsewhere. */
-export const progressBar = (title: string): Progress => {
+/** A bar on stderr while somebody watches a terminal; nothing elsewhere. Of bytes unless told. */
+export const progressBar = (title: string, textOf = sizeText): Progress => {
   const format = `${title} {bar} {percentage} %  {size}  {eta_formatted} to go`
   const bar = new SingleBar({ format, hideCursor: true, etaBuffer: 100 }, Presets.shades_classic)
   let isStarted = false
   return {
     update: ({ done, of }) => {
-      const size = `${sizeText(done)} of ${sizeText(of)}`
+      const size = `${textOf(done)} of ${textOf(of)}`
       if (!isStarted) bar.start(Math.max(1, of), done, { size })
       isStarted = true
       bar.update(of === 0 ? 1 : done, { size })

@@ -64,6 +64,11 @@ export interface World {
     parts: AsyncIterable<Uint8Array>,
     onProgress: OnProgress,
   ) => Promise<WrittenBackup>
+  /** Writes objects of the tier into a new or empty directory, which is then a tier of its own. */
+  readonly saveObjects: (
+    directory: string,
+    objects: AsyncIterable<{ readonly key: string; readonly content: Uint8Array }>,
+  ) => Promise<void>
   /** Makes a data directory of a backup. */
   readonly restoreBackup: (options: {
     readonly backup: string

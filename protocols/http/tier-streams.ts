@@ -34,8 +34,8 @@ async function* partsOf<Step extends TierStep>(
     }
   } catch (error) {
     if (told.objects === 0 || !isBrokerError(error)) throw error
-    const { code, message, remedy } = error
-    yield lineOf({ type: 'failed', code, message, remedy })
+    const { code, kind, message, remedy } = error
+    yield lineOf({ type: 'failed', code, kind, message, remedy })
     return
   }
   yield lineOf({ type: 'done', ...told })

@@ -30,7 +30,7 @@ export interface DirectoryObjectStoreOptions {
  * No key begins with a dot, so nothing in here is ever listed. Where it is missing, this is not the
  * directory that was opened, such as the place where a disk is no longer mounted.
  */
-const DRAFTS = '.uploads'
+export const DRAFTS = '.uploads'
 /** A folder may be emptied and removed while an object is put into it, but hardly so often. */
 const PLACINGS_MAX = 10
 

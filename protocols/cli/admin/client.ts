@@ -6,11 +6,11 @@ export class RefusedError extends Error {
   readonly remedy: string
   readonly kind: ErrorKind
 
-  constructor(status: number, { code, message, remedy }: Refusal) {
+  constructor(kind: ErrorKind, { code, message, remedy }: Refusal) {
     super(message)
     this.code = code
     this.remedy = remedy
-    this.kind = kindOfStatus[status] ?? 'invalid'
+    this.kind = kind
   }
 }
 
@@ -53,10 +53,15 @@ export interface AdminClient {
   /** As `get`, also when the answer is a refusal with this status. */
   getDespite<Body>(path: string, status: number): Promise<Body>
   /** The answer's bytes as they come. */
-  stream(path: string): Promise<AsyncIterable<Uint8Array>>
+  stream(path: string, how?: StreamHow): Promise<AsyncIterable<Uint8Array>>
   post<Body>(path: string, body: unknown, signal?: AbortSignal): Promise<Body>
   patch<Body>(path: string, body: unknown): Promise<Body>
   delete(path: string): Promise<void>
+}
+
+export interface StreamHow {
+  readonly method?: 'GET' | 'POST'
+  readonly query?: Query
 }
 
 export type Query = Readonly<Record<string, string | number | undefined>>
@@ -89,12 +94,15 @@ export const createAdminClient = ({ url, token }: AdminTarget): AdminClient => {
     const text = await answer.text()
     const parsed = text === '' ? {} : parse(text)
     if (answer.ok || answer.status === despite) return parsed as Body
-    if (isRefusal(parsed)) throw new RefusedError(answer.status, parsed)
+    if (isRefusal(parsed)) throw new RefusedError(kindOfStatus[answer.status] ?? 'invalid', parsed)
     throw new UnreachableError(url, `something else answers there (status ${answer.status})`)
   }
   const call = async <Body>(asked: Call): Promise<Body> => read(await ask(asked), asked.despite)
-  const stream = async (from: string): Promise<AsyncIterable<Uint8Array>> => {
-    const answer = await ask({ method: 'GET', path: from })
+  const stream = async (
+    from: string,
+    { method = 'GET', query = {} }: StreamHow = {},
+  ): Promise<AsyncIterable<Uint8Array>> => {
+    const answer = await ask({ method, path: `${from}${queryText(query)}` })
     if (!answer.ok || answer.body === null) await read<never>(answer)
     return partsOf(answer, url)
   }

@@ -1,7 +1,10 @@
 import { Command } from 'commander'
 import type { AuditReport } from '../../../model/ports.ts'
+import type { TierResidue } from '../../../model/tier/tier-admin.ts'
 import { adminAction } from '../admin/action.ts'
+import type { AdminClient } from '../admin/client.ts'
 import { table } from '../admin/table.ts'
+import { residueLines } from '../admin/tier-lines.ts'
 import { sizeText, timeText } from '../admin/units.ts'
 import { exitCodes } from '../exit-codes.ts'
 import type { World } from '../world.ts'
@@ -12,17 +15,27 @@ export const auditCommand = (world: World): Command =>
     world,
     new Command('audit')
       .description('ask of everything that is stored who owns it')
+      .option('--tier', 'also of every object in the tier, which lists all of it')
       .addHelpText(
         'after',
         '\nReads every key once. Exit code 0 when everything has a living owner, 1 when not.' +
           '\nExample: glasspost audit --json | jq .residue',
       ),
-    async ({ client, show }) => {
+    async ({ client, show }, _, flags: { readonly tier?: boolean }) => {
       const report = await client.get<AuditReport>('/v1/audit')
-      show(report, () => reportLines(report))
-      if (!report.clean) world.exit(exitCodes.failed)
+      const tier = flags.tier === true ? await residueOf(client) : undefined
+      show(tier === undefined ? report : { ...report, tier }, () => [
+        ...reportLines(report),
+        ...(tier === undefined ? [] : ['', ...residueLines(tier)]),
+      ])
+      if (!report.clean || (tier ?? []).length > 0) world.exit(exitCodes.failed)
     },
   )
+
+const residueOf = async (client: AdminClient): Promise<readonly TierResidue[]> => {
+  const { objects } = await client.get<{ objects: readonly TierResidue[] }>('/v1/tier/residue')
+  return objects
+}
 
 const reportLines = ({ clean, residue, awaitingReclaim }: AuditReport): string[] => [
   clean

@@ -92,8 +92,8 @@ Tier('what fails in the middle is the last line; what cannot begin is refused', 
   tier.failure = new BrokerError('TIER_UNAVAILABLE', params)
   for (const request of ['POST /offload', 'POST /verify']) {
     const last = (await linesOf(await ask(request))).at(-1)
-    const { code, message, remedy } = tier.failure
-    assert.equal(last, { type: 'failed', code, message, remedy })
+    const { code, kind, message, remedy } = tier.failure
+    assert.equal(last, { type: 'failed', code, kind, message, remedy })
   }
   tier.told = undefined
   for (const request of ['POST /offload', 'POST /verify', 'GET /topics/orders/objects']) {
