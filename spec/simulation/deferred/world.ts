@@ -41,8 +41,8 @@ interface Known {
   /** Acknowledged, or nobody can say, or certainly not there. */
   sent: 'no' | 'yes' | 'doubtful'
   dueMs: number
-  /** It was rescheduled, or may have been: no other time is certain. */
-  isMoved: boolean
+  /** How often another time was asked for: while that is under way, none is certain. */
+  moves: number
   /** Somebody asked for it before its time. */
   isByHand: boolean
   /** Half messages: commits that were asked for and may have come to be. */
@@ -272,7 +272,7 @@ export class DeferredWorld {
       topic,
       topicId: this.#meet(topic)?.topicId ?? -1,
       sent: 'doubtful',
-      isMoved: false,
+      moves: 0,
       isByHand: false,
       commits: 0,
       isCommitted: false,
@@ -428,7 +428,7 @@ export class DeferredWorld {
       assert.not(wasWithdrawn, `${known.number} was recalled, and is called delivered`)
     const nowMs = this.#wallMaxMs
     // It ended, and only who looks knows how and when.
-    if (!(await this.#look()) || !this.#isServing(known)) return
+    if (!(await this.#lookFor(known))) return
     if (outcome === 'delivered') {
       assert.ok(known.seenAtStep > 0, `${known.number} is called delivered, and is not there`)
       return
@@ -465,7 +465,7 @@ export class DeferredWorld {
     const { log } = this.#broker
     const { epoch } = log
     const meant = pending.filter((k) => k.sent === 'yes' && isKept(k) && !k.isHalf)
-    const hit = new Set(meant.filter(({ isMoved, dueMs }) => !isMoved && dueMs < toMs))
+    const hit = new Set(meant.filter(({ moves, dueMs }) => moves === 0 && dueMs < toMs))
     for (const known of pending) this.#doubt(known)
     this.#settle(this.#broker.timers.cancelAll({ topic, toMs }), {
       // Of a write that failed in between, an end may have been undone that nobody was told of.
@@ -484,14 +484,15 @@ export class DeferredWorld {
     const listed = new Set(timers.map(({ messageId }) => messageId))
     // What left the list, and came back or was synced since, tells nothing.
     const isSynced = broker.log.unsyncedBytes === 0 && broker.log.epoch === epoch
+    const serving = new Set(doubtful.filter((known) => this.#isServing(known)))
     const isSeen = await this.#look()
     for (const known of doubtful) {
       const isListed = listed.has(`m${known.number}`)
       if (isListed && ended?.has(known) && known.doubts === 1)
-        assert.ok(known.isMoved, `${known.number} waits, although all were cancelled`)
+        assert.ok(known.moves > 0, `${known.number} waits, although all were cancelled`)
       if (isListed || known.seenAtStep > 0 || (known.isHalf && known.commits === 0)) known.doubts--
       else if (known.isHalf || !sent.has(known) || !isSynced || !isSeen) continue
-      else if (this.#isServing(known)) this.#withdraw(known)
+      else if (serving.has(known) && this.#isServing(known)) this.#withdraw(known)
     }
   }
 
@@ -499,13 +500,12 @@ export class DeferredWorld {
     const known = await this.#listed(pick)
     if (known === undefined) return
     const dueMs = this.#wallMs + inMs
-    const before = known.dueMs
-    known.isMoved = true
+    const move = ++known.moves
     known.dueMs = Math.min(dueMs, known.dueMs)
     this.#settle(this.#broker.timers.reschedule(known.timerId, dueMs), {
       ok: ({ dueAtMs }) => {
         this.#count('rescheduled')
-        if (dueAtMs === dueMs && known.dueMs === Math.min(dueMs, before)) known.dueMs = dueMs
+        if (dueAtMs === dueMs && known.moves === move) known.dueMs = dueMs
       },
     })
   }
@@ -517,7 +517,7 @@ export class DeferredWorld {
     this.#settle(this.#broker.timers.fire(known.timerId), {
       ok: async () => {
         this.#count('fired')
-        if ((await this.#look()) && this.#isServing(known))
+        if (await this.#lookFor(known))
           assert.ok(known.seenAtStep > 0, `${known.number} was fired and is there`)
       },
     })
@@ -724,6 +724,12 @@ export class DeferredWorld {
     }
   }
 
+  /** True when a message that is in its topic was certainly seen. */
+  async #lookFor(known: Known): Promise<boolean> {
+    const wasServing = this.#isServing(known)
+    return (await this.#look()) && wasServing && this.#isServing(known)
+  }
+
   async #lookAt(name: string): Promise<boolean> {
     const serving = this.#meet(name)
     const topic = this.#broker.state.topicNamed(name)
@@ -767,7 +773,7 @@ export class DeferredWorld {
   #checkOrder(places: ReadonlyMap<number, number>): void {
     const fired = [...places]
       .map(([number]) => this.#known[number] as Known)
-      .filter(({ isHalf, isMoved, isByHand }) => !isHalf && !isMoved && !isByHand)
+      .filter(({ isHalf, moves, isByHand }) => !isHalf && moves === 0 && !isByHand)
       .sort((a, b) => a.place - b.place)
     for (let index = 1; index < fired.length; index++) {
       const before = fired[index - 1] as Known
