@@ -40,6 +40,7 @@ import { SessionBook } from '../session/session-book.ts'
 import { SessionRegistry } from '../session/session-registry.ts'
 import { BoundedCache } from '../system/bounded-cache.ts'
 import type { TierComponents } from '../tier/components.ts'
+import { TierReader } from '../tier/tier-reader.ts'
 import { OwnedTimers } from '../system/owned-timers.ts'
 import { type ActorSystemDeps, Supervision } from '../system/supervision.ts'
 import { LoopClock } from '../system/xstate-clock.ts'
@@ -88,6 +89,8 @@ export class CoreBroker implements Broker {
   readonly messageIndex: MessageIndex
   readonly deferred: DeferredMessages
   readonly deadLetters: DeadLetterQueues
+  /** Undefined on a broker without a tier. */
+  readonly tierReader: TierReader | undefined
   readonly schedules: Schedules
   readonly #planner: RunPlanner
   readonly #topics: TopicRegistry
@@ -129,6 +132,8 @@ export class CoreBroker implements Broker {
     })
     this.#seal = new HandleSeal(place.secret)
     const { state, log, index } = this
+    this.tierReader = given.tier && new TierReader({ ...given.tier, settings: settings.tier })
+    const { tierReader } = this
     this.deferred = new DeferredMessages({ ...components, state, log, index, settings })
     const { timers } = this.deferred
     this.#planner = new RunPlanner({ ...components, state, deferred: this.deferred.log, timers })
@@ -141,8 +146,8 @@ export class CoreBroker implements Broker {
     const { ackFlush } = settings
     const leases = new Leases({ state, log, clock, sessions: book, ackFlush })
     this.leases = leases
-    this.progress = new Progress({ state, log, clock, leases })
-    const registry = { state, log, index, clock, logger, settings }
+    this.progress = new Progress({ state, log, tierReader, clock, leases })
+    const registry = { state, log, tierReader, index, clock, logger, settings }
     const { topics, groups, sessions } = this.supervisions
     this.#topics = new TopicRegistry({
       ...registry,
@@ -156,7 +161,10 @@ export class CoreBroker implements Broker {
       leases,
       progress: this.progress,
     })
-    topics.onEnded = (address) => this.#topics.ended(idOf(address))
+    topics.onEnded = (address) => {
+      tierReader?.drop(idOf(address))
+      this.#topics.ended(idOf(address))
+    }
     groups.onEnded = (address) => this.#groups.ended(idOf(address))
     this.messageIndex = new MessageIndex({
       state,
@@ -165,12 +173,14 @@ export class CoreBroker implements Broker {
       clock,
       settings: settings.messageIndex,
     })
-    this.messages = new StoredMessages({ state, log, messageIndex: this.messageIndex, clock })
+    const { messageIndex } = this
+    this.messages = new StoredMessages({ state, log, tierReader, messageIndex, clock })
     const { messages } = this
     this.deadLetters = new DeadLetterQueues({ state, log, index, clock, logger, messages })
     this.#deadLetters = new DeadLetters({
       state,
       log,
+      tierReader,
       clock,
       logger,
       ensureTopic: (name) =>
@@ -179,6 +189,7 @@ export class CoreBroker implements Broker {
     this.#receiver = new Receiver({
       state,
       log,
+      tierReader,
       clock,
       sessions: book,
       deadLetters: this.#deadLetters,
@@ -427,6 +438,7 @@ export class CoreBroker implements Broker {
   async #close(): Promise<void> {
     const { log } = this
     this.upkeep.stop()
+    this.tierReader?.close()
     this.#planner.stop()
     this.deferred.stop()
     const refusal = () => new BrokerError('BROKER_CLOSED', {})

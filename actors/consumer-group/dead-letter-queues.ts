@@ -172,25 +172,24 @@ export class DeadLetterQueues implements DeadLetterQueue {
     ends: readonly number[],
     from = { queueId: 0, queueOffset: 0 },
   ): AsyncGenerator<Letter> {
-    const { log } = this.#deps
     for (const queue of topic.queues) {
       if (queue.queueId < from.queueId) continue
       const first = queue.queueId === from.queueId ? from.queueOffset : 0
       let offset = Math.max(first, queue.offsetMin)
       for (; offset < (ends[queue.queueId] ?? 0); offset = Math.max(offset + 1, queue.offsetMin)) {
         if (queue.isEnded(offset)) continue
-        const message = await loadMessage(log, topic, { queue, offset })
+        const message = await loadMessage(this.#deps, topic, { queue, offset })
         if (message) yield { queue, message }
       }
     }
   }
 
   async *#lettersById(topic: Topic, messageIds: readonly string[]): AsyncGenerator<Letter> {
-    const { log, messages } = this.#deps
+    const { messages } = this.#deps
     for (const messageId of new Set(messageIds))
       for (const { queueId, queueOffset: offset } of await messages.byId(messageId, topic.name)) {
         const queue = topic.queues[queueId]
-        const message = queue && (await loadMessage(log, topic, { queue, offset }))
+        const message = queue && (await loadMessage(this.#deps, topic, { queue, offset }))
         if (message) yield { queue, message }
       }
   }

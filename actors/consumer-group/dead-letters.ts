@@ -12,6 +12,7 @@ import type { BrokerState } from '../broker/broker-state.ts'
 import { unitOf } from '../broker/replay.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import { loadMessage } from '../messages/load-message.ts'
+import type { TierReader } from '../tier/tier-reader.ts'
 import type { Topic } from '../topic/topic.ts'
 import type { DeliveriesCell } from './deliveries-cell.ts'
 import type { Subscription } from './subscription.ts'
@@ -19,6 +20,7 @@ import type { Subscription } from './subscription.ts'
 export interface DeadLettersDeps {
   readonly state: BrokerState
   readonly log: CommitLog
+  readonly tierReader?: TierReader | undefined
   readonly clock: Clock
   readonly logger: Logger
   /** The topic of this name, created with one queue when it does not exist. Durable. */
@@ -65,7 +67,7 @@ export class DeadLetters {
       const target = await this.#deps.ensureTopic(deadLetterTopicOf(subscription.group.name))
       const { topic } = subscription
       const queue = topic.queues[cell.address.queueId]
-      const message = queue && (await loadMessage(this.#deps.log, topic, { queue, offset }))
+      const message = queue && (await loadMessage(this.#deps, topic, { queue, offset }))
       if (message) await this.#admit(subscription, cell, { target, message, reason })
     } catch (error) {
       cell.deliveries.releaseDeadLetter(offset, this.#deps.clock.monotonicMs())

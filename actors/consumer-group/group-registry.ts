@@ -19,6 +19,7 @@ import {
 import type { Consequence } from '../commit-log/pending-chunk.ts'
 import type { Group } from './group.ts'
 import { groupAddress, groupLogic } from './group.actor.ts'
+import type { TierReader } from '../tier/tier-reader.ts'
 import type { Leases } from './leases.ts'
 import { OffsetResets } from './offset-resets.ts'
 import type { Progress } from './progress.ts'
@@ -26,6 +27,7 @@ import type { Progress } from './progress.ts'
 interface GroupRegistryDeps extends RegistryDeps {
   readonly leases: Leases
   readonly progress: Progress
+  readonly tierReader?: TierReader | undefined
 }
 
 const notEnded = () =>

@@ -4,7 +4,17 @@ import { readMessage, storedMessageOf } from '../../storage/codec/message-fact.t
 import { recordAt } from '../../storage/codec/record.ts'
 import type { Unit } from '../../storage/codec/unit-block.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
+import { HeldFrames, type Troubles } from '../tier/held-frames.ts'
+import type { TierReader } from '../tier/tier-reader.ts'
 import type { ConsumeQueue } from '../topic/consume-queue.ts'
+import type { Topic } from '../topic/topic.ts'
+
+/** Where stored messages lie. */
+export interface MessageSources {
+  readonly log: CommitLog
+  /** Undefined on a broker without a tier. */
+  readonly tierReader?: TierReader | undefined
+}
 
 /** Missing this often, a chunk is not on its way elsewhere but lost. */
 const MISSES_MAX = 4
@@ -15,15 +25,34 @@ const MISSES_MAX = 4
  */
 export class MessageReader {
   readonly #log: CommitLog
-  readonly #topic: string
+  readonly #tierReader: TierReader | undefined
+  readonly #topic: Topic
+  readonly #troubles: Troubles | undefined
   readonly #held = new Map<number, Buffer>()
   readonly #loadingUnits = new Set<string>()
   readonly #loading = new Map<number, Promise<void>>()
   readonly #misses = new Map<number, number>()
 
-  constructor(log: CommitLog, topic: string) {
+  #tier: HeldFrames | undefined
+
+  /** `troubles` that the tier had before are not tried again. */
+  constructor({ log, tierReader }: MessageSources, topic: Topic, troubles?: Troubles) {
     this.#log = log
+    this.#tierReader = tierReader
     this.#topic = topic
+    this.#troubles = troubles
+  }
+
+  /** For what is below the local minimum of a queue. */
+  get tier(): HeldFrames {
+    this.#tier ??= new HeldFrames(this.#tierReader, this.#topic, this.#troubles)
+    return this.#tier
+  }
+
+  /** What went wrong in the tier; undefined while nothing did. */
+  get troubles(): Troubles | undefined {
+    const troubles = this.#tier?.troubles ?? this.#troubles
+    return troubles !== undefined && troubles.size > 0 ? troubles : undefined
   }
 
   /** The message at a unit; undefined when its chunk is not in memory, which is then loading. */
@@ -36,7 +65,7 @@ export class MessageReader {
     const record = recordAt(chunk, unit.chunk, unit.at)
     const fact = readMessage(record.type, record.payload)
     const physicalOffset = unit.chunk + unit.at
-    return storedMessageOf(fact, { topic: this.#topic, physicalOffset })
+    return storedMessageOf(fact, { topic: this.#topic.name, physicalOffset })
   }
 
   loadUnit(queue: ConsumeQueue, offset: number, loads: Promise<unknown>[]): void {

@@ -5,6 +5,7 @@ import type { BrokerState } from '../broker/broker-state.ts'
 import type { IndexStore } from '../checkpoint/index-store.ts'
 import type { Admitted, CommitLog } from '../commit-log/commit-log.ts'
 import { firstStoredSince } from '../messages/queue-search.ts'
+import type { TierReader } from '../tier/tier-reader.ts'
 import type { ConsumeQueue } from '../topic/consume-queue.ts'
 import type { Topic } from '../topic/topic.ts'
 import type { Group } from './group.ts'
@@ -16,6 +17,7 @@ export interface OffsetResetsDeps {
   readonly log: CommitLog
   readonly index: IndexStore
   readonly leases: Leases
+  readonly tierReader?: TierReader | undefined
 }
 
 interface Target {
@@ -59,7 +61,7 @@ export class OffsetResets {
       case 'offset':
         return to.queueOffset
       case 'time':
-        return firstStoredSince(this.#deps.log, topic, { queue, sinceMs: to.timeMs })
+        return firstStoredSince(this.#deps, topic, { queue, sinceMs: to.timeMs })
     }
   }
 

@@ -4,6 +4,7 @@ import { recordAt } from '../../storage/codec/record.ts'
 import type { BrokerState } from '../broker/broker-state.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import { loadMessage } from '../messages/load-message.ts'
+import type { TierReader } from '../tier/tier-reader.ts'
 import type { ConsumeQueue } from '../topic/consume-queue.ts'
 import type { Leases } from './leases.ts'
 import type { Subscription } from './subscription.ts'
@@ -11,6 +12,7 @@ import type { Subscription } from './subscription.ts'
 export interface ProgressDeps {
   readonly state: BrokerState
   readonly log: CommitLog
+  readonly tierReader?: TierReader | undefined
   readonly clock: Clock
   readonly leases: Leases
 }
@@ -106,7 +108,7 @@ export class Progress {
     offset: number,
   ): Promise<number | undefined> {
     try {
-      return (await loadMessage(this.#deps.log, topic, { queue, offset }))?.storeAtMs
+      return (await loadMessage(this.#deps, topic, { queue, offset }))?.storeAtMs
     } catch {
       return undefined
     }

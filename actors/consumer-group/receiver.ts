@@ -20,10 +20,13 @@ import type { Clock, Delivery, ReceiveRequest, ReceiveResult } from '../../model
 import type { BrokerState } from '../broker/broker-state.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import type { SessionBook } from '../session/session-book.ts'
+import type { Troubles } from '../tier/held-frames.ts'
+import type { TierReader } from '../tier/tier-reader.ts'
 import type { ConsumeQueue } from '../topic/consume-queue.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import type { DeliveriesCell } from './deliveries-cell.ts'
 import type { Leases } from './leases.ts'
+import { frameInTier, lookInTier, messageInTier, type TierLoading } from './look-in-tier.ts'
 import { MessageReader } from './message-reader.ts'
 import type { Subscription } from './subscription.ts'
 
@@ -39,6 +42,7 @@ export interface ReceiverLimits {
 export interface ReceiverDeps {
   readonly state: BrokerState
   readonly log: CommitLog
+  readonly tierReader?: TierReader | undefined
   readonly clock: Clock
   readonly sessions: SessionBook
   readonly deadLetters: DeadLetters
@@ -48,8 +52,12 @@ export interface ReceiverDeps {
 
 /** Rounds of loading for one look before the caller is told to come again. */
 const LOAD_ROUNDS_MAX = 16
+/** A receive waits so long for the tier, and longer only if it would wait for messages anyway. */
+const TIER_WAIT_MS = 10_000
+/** While a receive waits for other queues, the tier is asked again so often. */
+const TIER_RETRY_MS = 1_000
 
-interface Found {
+interface Found extends TierLoading {
   readonly deliveries: Delivery[]
   readonly loads: Promise<unknown>[]
   filteredOut: boolean
@@ -63,6 +71,12 @@ interface LookInto {
   readonly found: Found
   /** What was read and may be delivered, by offset. */
   readonly messages: Map<number, StoredMessage>
+}
+
+/** What went wrong in the tier is told when nothing else was found. */
+const nothing = (troubles: Troubles | undefined, filteredOut: boolean): ReceiveResult => {
+  for (const { error } of troubles?.values() ?? []) throw error
+  return { deliveries: [], filteredOut }
 }
 
 /** Receive, acknowledge and extend: decisions on deliveries, admitted as buffered facts. */
@@ -185,6 +199,7 @@ export class Receiver {
     let first = subscription.turn++
     let rounds = 0
     let filteredOut = false
+    let tierRetryAtMs = Number.POSITIVE_INFINITY
     for (;;) {
       // Looking and parking are one turn, so that nothing becomes visible in between.
       const found = this.#look(subscription, request, reader, first)
@@ -200,12 +215,20 @@ export class Receiver {
         if (++rounds < LOAD_ROUNDS_MAX) continue
         throw new BrokerError('THROTTLED', { reason: 'messages are being loaded, come again' })
       }
+      const leftMs = untilMs - clock.monotonicMs()
+      if (found.tierLoad) {
+        subscription.parked.passOn()
+        await this.#tierOrNews(subscription, request, found.tierLoad, leftMs)
+        if (request.signal?.aborted) return { deliveries: [], filteredOut }
+        continue
+      }
       rounds = 0
       first = subscription.turn++
-      reader = this.#reader(subscription)
+      const { troubles } = reader
+      reader = this.#reader(subscription, troubles)
       subscription.parked.passOn()
-      const leftMs = untilMs - clock.monotonicMs()
-      if (leftMs <= 0 || request.signal?.aborted) return { deliveries: [], filteredOut }
+      if (request.signal?.aborted) return { deliveries: [], filteredOut }
+      if (leftMs <= 0) return nothing(troubles, filteredOut)
       if (found.hasMore) {
         // A selective filter goes on in later turns, so that it cannot hold up everybody else.
         await new Promise<void>((resolve) => clock.soon(resolve))
@@ -213,7 +236,37 @@ export class Receiver {
       }
       const parking = subscription.parked.park(leftMs, request.signal)
       if (!subscription.group.settings.paused) subscription.parked.wakeAt(subscription.deadlineMin)
-      if ((await parking) !== 'woken') return { deliveries: [], filteredOut }
+      if (troubles) {
+        tierRetryAtMs = Math.min(tierRetryAtMs, clock.monotonicMs() + TIER_RETRY_MS)
+        subscription.parked.wakeAt(tierRetryAtMs)
+      }
+      const wake = await parking
+      if (wake === 'timedOut') return nothing(troubles, filteredOut)
+      if (wake === 'aborted') return { deliveries: [], filteredOut }
+      if (clock.monotonicMs() < tierRetryAtMs) continue
+      tierRetryAtMs = Number.POSITIVE_INFINITY
+      reader = this.#reader(subscription)
+    }
+  }
+
+  /** Waits for what comes first: messages from the tier, or those of another queue. */
+  async #tierOrNews(
+    subscription: Subscription,
+    { signal }: ReceiveRequest,
+    load: Promise<void>,
+    leftMs: number,
+  ): Promise<void> {
+    const over = new AbortController()
+    const end = (): void => over.abort()
+    signal?.addEventListener('abort', end)
+    void load.then(end)
+    try {
+      const parking = subscription.parked.park(Math.max(leftMs, TIER_WAIT_MS), over.signal)
+      subscription.parked.wakeAt(subscription.deadlineMin)
+      if ((await parking) === 'timedOut')
+        throw new BrokerError('THROTTLED', { reason: 'messages come from the tier, come again' })
+    } finally {
+      signal?.removeEventListener('abort', end)
     }
   }
 
@@ -235,8 +288,8 @@ export class Receiver {
     return { deliveries: [], filteredOut: false }
   }
 
-  #reader({ topic }: Subscription): MessageReader {
-    return new MessageReader(this.#deps.log, topic.name)
+  #reader({ topic }: Subscription, troubles?: Troubles): MessageReader {
+    return new MessageReader(this.#deps, topic, troubles)
   }
 
   /** One turn: everything decided here is decided on one state. */
@@ -251,6 +304,7 @@ export class Receiver {
     const found: Found = {
       deliveries: [],
       loads: [],
+      tierLoad: undefined,
       filteredOut: false,
       hasMore: false,
       isFull: false,
@@ -259,7 +313,7 @@ export class Receiver {
     this.#deps.leases.begin(subscription)
     if (request.attemptId !== undefined)
       this.#repeat(subscription, request.attemptId, reader, found)
-    if (found.deliveries.length > 0 || found.loads.length > 0) return found
+    if (found.deliveries.length > 0 || found.loads.length > 0 || found.tierLoad) return found
     const { queues } = subscription.topic
     for (let step = 0; step < queues.length; step++) {
       const queue = queues[(first + step) % queues.length] as ConsumeQueue
@@ -270,8 +324,8 @@ export class Receiver {
       if (found.loads.length > 0 || found.deliveries.length >= request.batchMax) break
     }
     // Who waited for somebody else's acknowledgement would not hear of it.
-    const { deliveries, loads, isFull } = found
-    if (isFull && deliveries.length === 0 && loads.length === 0)
+    const { deliveries, loads, tierLoad, isFull } = found
+    if (isFull && deliveries.length === 0 && loads.length === 0 && tierLoad === undefined)
       throw new BrokerError('THROTTLED', { reason: 'too many messages are unacknowledged' })
     return found
   }
@@ -294,13 +348,21 @@ export class Receiver {
     const cell = this.#deps.leases.cellFor(subscription, queue)
     this.#deps.leases.expire(cell, this.#deps.leases.now())
     const messages = new Map<number, StoredMessage>()
+    const { next } = cell.deliveries
+    const into = { reader, found, messages, next }
+    const offsetMax = next < queue.localMin ? reader.tier.endOf(queue) : queue.offsetMax
     const plan = planReceive(
       cell.deliveries,
       {
-        offsetMax: queue.offsetMax,
+        offsetMax,
         isOrdered: queue.isOrdered,
-        look: (offset) => this.#lookAt(queue, offset, request, { reader, found, messages }),
+        look: (offset) =>
+          offset < queue.localMin
+            ? lookInTier(queue, offset, request, into)
+            : this.#lookAt(queue, offset, request, into),
         groupHash: (offset) => {
+          if (offset < queue.localMin)
+            return frameInTier(queue, offset, into)?.unit(offset).groupHash
           const hash = queue.groupHash(offset)
           if (hash === undefined) reader.loadUnit(queue, offset, found.loads)
           return hash
@@ -315,7 +377,10 @@ export class Receiver {
     )
     if (plan.isIncomplete) return
     if (cell.deliveries.next < queue.offsetMax && this.#isFull) found.isFull = true
-    if (plan.hasMore && plan.offsets.length === 0) found.hasMore = true
+    const isCut =
+      offsetMax < queue.offsetMax &&
+      (plan.skipped.length > 0 || (offsetMax <= next && !reader.troubles?.has(queue.queueId)))
+    if ((plan.hasMore || isCut) && plan.offsets.length === 0) found.hasMore = true
     for (const offset of plan.exhausted) this.#deadLetter(subscription, cell, offset)
     if (plan.skipped.length > 0) {
       found.filteredOut = true
@@ -398,15 +463,30 @@ export class Receiver {
       if (cell === undefined || queue === undefined || cell.isResetting) continue
       leases.expire(cell, leases.now())
       for (const offset of cell.deliveries.offsetsOfAttempt(attemptId)) {
-        const unit = queue.unit(offset)
-        if (unit === undefined) reader.loadUnit(queue, offset, found.loads)
-        const message = unit && reader.read(unit, found.loads)
+        const message = this.#reread(queue, offset, reader, found)
         if (message) batch.push({ cell, slot: cell.deliveries.table.find(offset), message })
       }
     }
-    if (found.loads.length > 0) return
+    for (const { error } of reader.troubles?.values() ?? []) throw error
+    if (found.loads.length > 0 || found.tierLoad) return
     for (const { cell, slot, message } of batch)
       found.deliveries.push(this.#delivery(subscription, cell, slot, message, 'repeatedAttempt'))
+  }
+
+  /** A message that was given before; undefined while it is on its way. */
+  #reread(
+    queue: ConsumeQueue,
+    offset: number,
+    reader: MessageReader,
+    found: Found,
+  ): StoredMessage | undefined {
+    if (offset < queue.localMin) {
+      const frame = frameInTier(queue, offset, { reader, found, next: Number.POSITIVE_INFINITY })
+      return frame && messageInTier(queue, offset, { reader, frame })
+    }
+    const unit = queue.unit(offset)
+    if (unit === undefined) reader.loadUnit(queue, offset, found.loads)
+    return unit && reader.read(unit, found.loads)
   }
 
   #delivery(

@@ -12,6 +12,7 @@ import { storedMessageOf } from '../../storage/codec/message-fact.ts'
 import { idHash, keyHash } from '../../storage/codec/message-names.ts'
 import type { BrokerState } from '../broker/broker-state.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
+import type { TierReader } from '../tier/tier-reader.ts'
 import type { ConsumeQueue } from '../topic/consume-queue.ts'
 import type { Topic } from '../topic/topic.ts'
 import { Answer, LIMIT_DEFAULT, LIMIT_MAX } from './answer.ts'
@@ -25,6 +26,7 @@ export interface StoredMessagesDeps {
   readonly state: BrokerState
   readonly log: CommitLog
   readonly messageIndex: MessageIndex
+  readonly tierReader?: TierReader | undefined
   readonly clock: Clock
 }
 
@@ -161,11 +163,10 @@ export class StoredMessages implements Messages {
     topic: Topic,
     { fromMs, toMs, limit }: { fromMs: number; toMs: number; limit: number | undefined },
   ): Promise<readonly MessageView[]> {
-    const { log } = this.#deps
     const answer = new Answer(limit)
     const heads: Head[] = []
     for (const queue of topic.queues) {
-      const offset = await firstStoredSince(log, topic, { queue, sinceMs: fromMs })
+      const offset = await firstStoredSince(this.#deps, topic, { queue, sinceMs: fromMs })
       const head = await this.#nextHead(topic, queue, offset)
       if (head) heads.push(head)
     }
@@ -191,7 +192,7 @@ export class StoredMessages implements Messages {
   }
 
   #load(topic: Topic, queue: ConsumeQueue, offset: number): Promise<StoredMessage | undefined> {
-    return loadMessage(this.#deps.log, topic, { queue, offset })
+    return loadMessage(this.#deps, topic, { queue, offset })
   }
 
   #topic(name: string): Topic {

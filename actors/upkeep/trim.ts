@@ -95,12 +95,12 @@ const firstYoung = async (
 }
 
 const storeAt = async (
-  { log }: TrimDeps,
+  deps: TrimDeps,
   topic: Topic,
   queue: ConsumeQueue,
   offset: number,
 ): Promise<number> => {
-  const message = await loadMessage(log, topic, { queue, offset })
+  const message = await loadMessage(deps, topic, { queue, offset })
   // Gone with its topic: there is nothing to trim.
   return message?.storeAtMs ?? Number.POSITIVE_INFINITY
 }

@@ -6,8 +6,11 @@ import {
 } from '../../model/delivery/facts.ts'
 import { type Deliveries, leaseState } from './deliveries.ts'
 
-/** What a look at one message says: deliver, filtered out, or its bytes must be loaded first. */
-export type Look = 'take' | 'skip' | 'load'
+/**
+ * What a look at one message says: deliver, filtered out, or its bytes must be loaded first. `leave`
+ * is said only of one that came back: it cannot be read now, and waits.
+ */
+export type Look = 'take' | 'skip' | 'load' | 'leave'
 
 export interface QueueView {
   /** One past the last visible offset. */
@@ -101,7 +104,7 @@ class Planner implements ReceivePlan {
         if (hash !== 0) this.#blocked.add(hash)
         continue
       }
-      this.#consider(offset, attempt + 1)
+      if (this.#consider(offset, attempt + 1) === 'leave' && hash !== 0) this.#blocked.add(hash)
     }
   }
 
@@ -120,7 +123,7 @@ class Planner implements ReceivePlan {
       const hash = isOrdered ? this.#hashOf(offset, -1) : 0
       const isBlocked = hash !== 0 && this.#blocked.has(hash)
       if (!isBlocked) looks--
-      if (isBlocked || this.#consider(offset, 1)) room--
+      if (isBlocked || this.#consider(offset, 1) !== 'skip') room--
     }
   }
 
@@ -128,21 +131,25 @@ class Planner implements ReceivePlan {
     return this.#wanted >= this.#limits.batchMax
   }
 
-  #consider(offset: number, attempt: number): boolean {
-    switch (this.#queue.look(offset)) {
+  #consider(offset: number, attempt: number): Look {
+    const look = this.#queue.look(offset)
+    switch (look) {
       case 'skip':
         pushOffset(this.skipped, offset)
-        return false
+        break
       case 'load':
         this.isIncomplete = true
         this.#wanted++
-        return true
+        break
       case 'take':
         this.offsets.push(offset)
         pushLease(this.leases, offset, attempt)
         this.#wanted++
-        return true
+        break
+      case 'leave':
+        break
     }
+    return look
   }
 
   /** While the unit is not loaded nothing may be decided behind it: the plan is made again. */
