@@ -127,7 +127,7 @@ export class DeferredStore {
 
   /** Messages that wait, by id, wherever they are by now; missing are those that have ended. */
   async read(ids: readonly number[]): Promise<Map<number, DeferredMessage>> {
-    const { set } = this.#deps
+    const { set, log } = this.#deps
     const found = new Map<number, DeferredMessage>()
     for (let look = 0; look < LOOKS_MAX; look++) {
       const left = ids.filter((id) => !found.has(id) && set.outcomes.isPending(id))
@@ -136,6 +136,10 @@ export class DeferredStore {
       const slots = left.map((id) => set.table.slotOf(id)).filter((slot) => slot >= 0)
       const entries = slots.map((slot) => set.table.entry(slot))
       for (const [id, message] of await this.readAt(entries)) found.set(id, message)
+      const isUnderWay = ({ id, chunk }: DeferredEntry) =>
+        !found.has(id) && chunk >= log.syncedOffset
+      // Admitted, or written anew, and not on disk yet: nobody reads it there before.
+      if (entries.some(isUnderWay)) await log.flush()
     }
     // Reclaimed while we looked: the entry points elsewhere by now. If it does not, it is lost.
     throw new BrokerError('CORRUPT', {

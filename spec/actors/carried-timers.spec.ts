@@ -184,6 +184,29 @@ CarriedTimers('are listed, shown and fired although they move while they are rea
   assert.is(bench.broker.topics.describe(TOPIC).messages, 1)
 })
 
+CarriedTimers('are listed and fired before it is on disk where they moved to', async () => {
+  const bench = await Bench.open()
+  await bench.fill('dead')
+  await bench.schedule('moving', bench.nowMs + FAR_MS)
+  const { timers, log, state } = bench.broker
+  const { timerId } = await bench.timer('moving')
+  await bench.fill('dead')
+  await bench.fill('dead')
+  bench.lives.place.slowWrites('commit-log', 500)
+  const { table } = state.deferred.timer
+  const isUnderWay = () => {
+    const slot = table.slotOf(Number(timerId))
+    return slot >= 0 && (table.chunk[slot] as number) >= log.syncedOffset
+  }
+  for (let step = 0; step < 2_000 && !isUnderWay(); step++) await bench.lives.clock.advance(10)
+  assert.ok(isUnderWay())
+  const listed = timers.list({ messageId: 'moving' })
+  const fired = timers.fire(timerId)
+  assert.is((await bench.until(listed)).timers.length, 1)
+  await bench.until(fired)
+  assert.is(bench.broker.topics.describe(TOPIC).messages, 1)
+})
+
 CarriedTimers('have ids that nothing gets again, although nobody remembers them', async () => {
   const bench = await Bench.open()
   const half = (id: string) =>
