@@ -210,7 +210,7 @@ function* progressOf(group: Group, progress: Progress): Generator<GroupProgress>
     const { topic } = subscription
     for (const queue of topic.queues) {
       const { floor, inFlight, ready, oldestUnacked } = progress.of(subscription, queue)
-      const oldestUnackedAgeMs = progress.ageMs(queue, oldestUnacked)
+      const oldestUnackedAgeMs = progress.ageMs(topic, queue, oldestUnacked)
       yield {
         ...{ topic: topic.name, queueId: queue.queueId },
         ...{ floor, inFlight, ready, lag: inFlight + ready },

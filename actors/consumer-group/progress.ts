@@ -2,6 +2,8 @@ import type { Clock } from '../../model/ports.ts'
 import { readMessage } from '../../storage/codec/message-fact.ts'
 import { recordAt } from '../../storage/codec/record.ts'
 import type { BrokerState } from '../broker/broker-state.ts'
+import type { PlacedSection } from '../../machines/tier/topic-tier.ts'
+import type { Topic } from '../topic/topic.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import { loadMessage } from '../messages/load-message.ts'
 import type { TierReader } from '../tier/tier-reader.ts'
@@ -61,11 +63,11 @@ export class Progress {
 
   /**
    * How long ago the message at an offset was stored, in ms; 0 for none, undefined while its
-   * place is not in memory.
+   * place is not in memory. In the tier not less than it is, while its frame is not in memory.
    */
-  ageMs(queue: ConsumeQueue, offset: number | undefined): number | undefined {
+  ageMs(topic: Topic, queue: ConsumeQueue, offset: number | undefined): number | undefined {
     if (offset === undefined) return 0
-    const storeAtMs = this.#known.get(queue)?.get(offset) ?? this.#inMemory(queue, offset)
+    const storeAtMs = this.#known.get(queue)?.get(offset) ?? this.#atHand(topic, queue, offset)
     return storeAtMs === undefined
       ? undefined
       : Math.max(0, Math.floor(this.#deps.clock.wallMs()) - storeAtMs)
@@ -83,14 +85,38 @@ export class Progress {
             if (offset === undefined) continue
             const storeAtMs =
               before.get(queue)?.get(offset) ??
-              this.#inMemory(queue, offset) ??
-              (await this.#loaded(subscription, queue, offset))
+              (offset < queue.localMin
+                ? this.#fromTier(subscription, queue, offset)
+                : (this.#inMemory(queue, offset) ??
+                  (await this.#loaded(subscription, queue, offset))))
             if (storeAtMs === undefined) continue
             const times = known.get(queue) ?? new Map<number, number>()
             known.set(queue, times.set(offset, storeAtMs))
           }
         }
     this.#known = known
+  }
+
+  #atHand(topic: Topic, queue: ConsumeQueue, offset: number): number | undefined {
+    if (offset >= queue.localMin) return this.#inMemory(queue, offset)
+    const section = topic.tier.find(queue.queueId, offset)
+    return section && (this.#inFrame(topic, section, offset) ?? section.firstMs)
+  }
+
+  #inFrame({ topicId }: Topic, section: PlacedSection, offset: number): number | undefined {
+    const { tierReader } = this.#deps
+    return tierReader?.cachedFrame({ topicId, section }, offset)?.storeAtMs(offset)
+  }
+
+  /** Nobody waits for the tier: what is on its way counts from the next look on. */
+  #fromTier({ topic }: Subscription, queue: ConsumeQueue, offset: number): number | undefined {
+    const { topicId } = topic
+    const section = topic.tier.find(queue.queueId, offset)
+    if (section === undefined) return undefined
+    const storeAtMs = this.#inFrame(topic, section, offset)
+    if (storeAtMs === undefined)
+      this.#deps.tierReader?.loadFrame({ topicId, section }, offset).catch(() => {})
+    return storeAtMs
   }
 
   #inMemory(queue: ConsumeQueue, offset: number): number | undefined {

@@ -5,7 +5,7 @@ import { viewOf } from './message-view.ts'
 export const LIMIT_DEFAULT = 32
 export const LIMIT_MAX = 1_000
 /** One answer holds no more than this of bodies, and at least one message. */
-const ANSWER_BYTES_MAX = 16 << 20
+export const ANSWER_BYTES_MAX = 16 << 20
 
 /** Views under construction: each message once, bounded in number and bytes. */
 export class Answer {

@@ -3,6 +3,8 @@ import type { StoredMessage } from '../../model/message/message.ts'
 import { decodeProperties } from '../../model/message/properties-block.ts'
 import { decodeSystem } from '../../model/message/system-block.ts'
 import type { MessageTrace } from '../../model/message/trace.ts'
+import { tierObjectKey } from '../../model/tier/tier-objects.ts'
+import type { RegistryFact } from '../../model/addressing/registry-facts.ts'
 import type { Clock } from '../../model/ports.ts'
 import {
   isDeliveryFact,
@@ -32,6 +34,8 @@ export interface Traced {
 interface Trace extends Traced {
   readonly life: MessageLife
   isComplete: boolean
+  /** The tier has it: what leaves the log is kept. */
+  isOffloaded: boolean
   reclaimedBeforeMs: number | undefined
 }
 
@@ -60,6 +64,7 @@ export class LifeReader {
       ...each,
       life: bornLife(each.message),
       isComplete: true,
+      isOffloaded: placeInTier(deps.state, each.message) !== undefined,
       reclaimedBeforeMs: undefined,
     }))
   }
@@ -92,10 +97,14 @@ export class LifeReader {
     const { life, message } = trace
     const nowMs = Math.floor(this.#deps.clock.wallMs())
     const knownMs = unreadBytes > 0 ? this.#nowMs : nowMs
+    const place = placeInTier(this.#deps.state, message)
+    // The tier fell behind, and a trim of the log took all before it.
+    if (trace.isOffloaded && place === undefined) life.trimmed()
     life.finish(knownMs)
     const reclaimedBeforeMs = trace.isComplete ? undefined : (trace.reclaimedBeforeMs ?? knownMs)
     return {
       message: viewOf(message),
+      ...(place?.isOnly ? { tierObject: place.key } : {}),
       steps: life.steps.toSorted((a, b) => a.atMs - b.atMs),
       ...(reclaimedBeforeMs === undefined ? {} : { reclaimedBeforeMs }),
       ...(unreadBytes > 0 ? { unreadBytes } : {}),
@@ -144,14 +153,34 @@ export class LifeReader {
       const fact = readRegistryFact(type, payload, version)
       if (fact?.type === 'logOpened') this.#clock(fact.wallMs)
       else if (fact?.type === 'topicDropped') this.#clock(fact.atMs)
+      else if (fact?.type === 'tierAdded' || fact?.type === 'tierExpired') this.#tier(chunk, fact)
       else if (fact?.type === 'queueTrimmed' || fact?.type === 'lettersEnded')
-        for (const { life, message, from } of this.#traces) {
+        for (const { life, message, from, isOffloaded } of this.#traces) {
           if (chunk < from) continue
           if (message.topicId !== fact.topicId || message.queueId !== fact.queueId) continue
           if (fact.type === 'lettersEnded') {
             if (includes(fact.runs, message.queueOffset)) life.noted({ what: 'purged' })
-          } else if (message.queueOffset < fact.offsetMin) life.trimmed()
+          } else if (message.queueOffset < fact.offsetMin && !isOffloaded) life.trimmed()
         }
+    }
+  }
+
+  #tier(chunk: number, fact: Extract<RegistryFact, { type: 'tierAdded' | 'tierExpired' }>): void {
+    for (const trace of this.#traces) {
+      const { message, life, from } = trace
+      const { topicId, queueId, queueOffset } = message
+      if (chunk < from || topicId !== fact.topicId) continue
+      if (fact.type === 'tierExpired') {
+        if (queueId === fact.queueId && queueOffset < fact.offsetMin) life.trimmed()
+        continue
+      }
+      const isIn = fact.object.sections.some(
+        (section) =>
+          section.queueId === queueId && queueOffset >= section.from && queueOffset < section.to,
+      )
+      if (!isIn) continue
+      trace.isOffloaded = true
+      life.noted({ what: 'offloaded', detail: `to ${tierObjectKey(topicId, fact.object)}` })
     }
   }
 
@@ -195,6 +224,17 @@ export class LifeReader {
   #groupName(groupId: number): string {
     return this.#deps.state.groups.get(groupId)?.name ?? `group ${groupId}, which has ended`
   }
+}
+
+/** `isOnly`: the log may have let go of it. */
+const placeInTier = (
+  state: BrokerState,
+  { topicId, queueId, queueOffset }: StoredMessage,
+): { readonly key: string; readonly isOnly: boolean } | undefined => {
+  const topic = state.topics.get(topicId)
+  const section = topic?.tier.find(queueId, queueOffset)
+  const localMin = topic?.queues[queueId]?.localMin ?? 0
+  return section && { key: tierObjectKey(topicId, section.object), isOnly: queueOffset < localMin }
 }
 
 const bornLife = (message: StoredMessage): MessageLife => {

@@ -18,9 +18,10 @@ import type { Topic } from '../topic/topic.ts'
 import { Answer, LIMIT_DEFAULT, LIMIT_MAX } from './answer.ts'
 import { LifeReader, type Traced } from './life-reader.ts'
 import { loadMessage } from './load-message.ts'
-import type { MessageIndex, NameQuery } from './message-index.ts'
+import type { MessageIndex } from './message-index.ts'
 import { firstStoredSince } from './queue-search.ts'
 import { isShown, messageFactAt, storedAt } from './stored-at.ts'
+import { Borders, searchTier, type TierSearch } from './tier-search.ts'
 
 export interface StoredMessagesDeps {
   readonly state: BrokerState
@@ -52,7 +53,7 @@ export class StoredMessages implements Messages {
       if (topic !== undefined && message.topicId !== topic.topicId) return false
       return decodeSystem(message.system).messageId === messageId
     }
-    return this.#search({ hash: idHash(messageId) }, isWanted, LIMIT_MAX)
+    return this.#search({ query: { hash: idHash(messageId) }, topic, isWanted, limit: LIMIT_MAX })
   }
 
   async find(query: MessageQuery): Promise<readonly MessageView[]> {
@@ -66,7 +67,8 @@ export class StoredMessages implements Messages {
       if (message.topicId !== topicId || storeAtMs < fromMs || storeAtMs > toMs) return false
       return decodeSystem(system).keys.includes(key)
     }
-    return this.#search({ hash: keyHash(topicId, key), fromMs, toMs }, isWanted, limit)
+    const hash = keyHash(topicId, key)
+    return this.#search({ query: { hash, fromMs, toMs }, topic, isWanted, limit: limitOf(limit) })
   }
 
   async peek({
@@ -106,6 +108,7 @@ export class StoredMessages implements Messages {
   /** Also what is trimmed, as long as its record lies in the log. */
   #traced(messageId: string, topic: Topic | undefined): Promise<readonly Traced[]> {
     const { state, log, messageIndex } = this.#deps
+    const isWanted = ({ system }: StoredMessage) => decodeSystem(system).messageId === messageId
     return this.#unmoved(async () => {
       const found = new Map<string, Traced>()
       for await (const position of messageIndex.positionsOf({ hash: idHash(messageId) })) {
@@ -120,26 +123,50 @@ export class StoredMessages implements Messages {
         const message = storedMessageOf(fact, { topic: owner.name, physicalOffset: position })
         found.set(address, { message, from: Math.min(from, found.get(address)?.from ?? from) })
       }
+      const query = { hash: idHash(messageId) }
+      const borders = this.#borders(topic)
+      const limit = TRACES_MAX - found.size
+      for (const message of await this.#inTier({ borders, query, isWanted, limit })) {
+        const address = `${message.topicId}/${message.queueId}/${message.queueOffset}`
+        if (!found.has(address)) found.set(address, { message, from: message.physicalOffset })
+      }
       return [...found.values()]
     })
   }
 
-  /** What the index names, read and compared. */
-  #search(
-    query: NameQuery,
-    isWanted: (message: StoredMessage) => boolean,
-    limit = LIMIT_DEFAULT,
-  ): Promise<readonly MessageView[]> {
+  /** What the index of the log and the names in the tier name, read and compared. */
+  #search({ query, topic, isWanted, limit }: Search): Promise<readonly MessageView[]> {
     const { state, messageIndex } = this.#deps
     return this.#unmoved(async () => {
-      const answer = new Answer(limit)
+      const borders = this.#borders(topic)
+      const inTier = await this.#inTier({ borders, query, isWanted, limit })
+      const inLog = new Answer(limit)
+      const found: StoredMessage[] = []
       for await (const position of messageIndex.positionsOf(query)) {
         const message = await storedAt(this.#deps, position)
-        if (message && isShown(state, message) && isWanted(message)) answer.add(message)
-        if (answer.isFull) break
+        if (message === undefined || !isShown(state, message) || !isWanted(message)) continue
+        if (borders.isInTier(state.topics.get(message.topicId), message)) continue
+        inLog.add(message)
+        found.push(message)
+        if (inLog.isFull) break
       }
-      return answer.oldestFirst
+      if (inTier.length === 0) return inLog.oldestFirst
+      const answer = new Answer(limit)
+      const shown = inTier.filter((message) => isShown(state, message))
+      for (const message of [...shown, ...found].sort((a, b) => a.storeAtMs - b.storeAtMs))
+        if (!answer.isFull) answer.add(message)
+      return answer.views
     })
+  }
+
+  #borders(topic: Topic | undefined): Borders {
+    const topics = topic ? [topic] : [...this.#deps.state.topics.values()]
+    return new Borders(topics.filter(({ status, isVisible }) => status === 'serving' && isVisible))
+  }
+
+  #inTier(search: TierSearch): Promise<StoredMessage[]> {
+    const { tierReader } = this.#deps
+    return tierReader ? searchTier(tierReader, search) : Promise.resolve([])
   }
 
   /** Looks when the index has caught up, and again when messages moved meanwhile. */
@@ -201,6 +228,13 @@ export class StoredMessages implements Messages {
     return topic
   }
 }
+
+interface Search extends Omit<TierSearch, 'borders'> {
+  /** Undefined: every topic. */
+  readonly topic: Topic | undefined
+}
+
+const limitOf = (limit = LIMIT_DEFAULT): number => Math.min(Math.max(1, limit), LIMIT_MAX)
 
 /** The oldest message of a queue that was not answered yet. */
 interface Head {

@@ -62,8 +62,8 @@ function* samplesOfSubscription(
     const found = progress.of(subscription, queue)
     inFlight += found.inFlight
     ready += found.ready
-    lagMs = Math.max(lagMs, progress.ageMs(queue, found.oldestUnacked) ?? 0)
-    queueingMs = Math.max(queueingMs, progress.ageMs(queue, found.oldestReady) ?? 0)
+    lagMs = Math.max(lagMs, progress.ageMs(topic, queue, found.oldestUnacked) ?? 0)
+    queueingMs = Math.max(queueingMs, progress.ageMs(topic, queue, found.oldestReady) ?? 0)
   }
   const ofTopic = { ...ofGroup, topic: topic.name, is_system: 'false' }
   const labels = { ...ofTopic, is_retry: 'false' }

@@ -26,6 +26,7 @@ export interface TraceStep {
     | 'redriven'
     | 'purged'
     | 'reset'
+    | 'offloaded'
     | 'trimmed'
   /** Wall clock; not before this. */
   readonly atMs: number
@@ -43,6 +44,8 @@ export interface TraceStep {
 export interface MessageTrace {
   readonly message: MessageView
   readonly steps: readonly TraceStep[]
+  /** Key of the object that holds it; undefined when the log still does. */
+  readonly tierObject?: string
   /** History before this time was reclaimed, wall clock; undefined when all of it is there. */
   readonly reclaimedBeforeMs?: number
   /** Bytes of log behind the last step that were not read; undefined when all were. */

@@ -34,9 +34,10 @@ export const whyCommand = (world: World): Command =>
   )
 
 const traceLines = (trace: Trace): string[] => {
-  const { message, steps, reclaimedBeforeMs, unreadBytes } = trace
+  const { message, steps, tierObject, reclaimedBeforeMs, unreadBytes } = trace
   return [
     printable(`${message.topic}/${message.queueId}@${message.queueOffset}  ${message.messageId}`),
+    ...(tierObject === undefined ? [] : [printable(`  it lies in the tier, in ${tierObject}`)]),
     ...(reclaimedBeforeMs === undefined
       ? []
       : [`  what happened before ${timeText(reclaimedBeforeMs)} was reclaimed in part`]),

@@ -51,6 +51,9 @@ const Trace = z
   .object({
     message: Message,
     steps: z.array(Step).openapi({ description: 'Oldest first.' }),
+    tierObject: z.string().optional().openapi({
+      description: 'Object in the tier that holds the message; missing while the log does.',
+    }),
     reclaimedBeforeMs: z.number().optional().openapi({
       description: 'History before this was reclaimed; missing when all of it is there.',
     }),

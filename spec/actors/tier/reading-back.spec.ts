@@ -6,6 +6,9 @@ import { systemClock } from '../../../index.ts'
 import { type Filter, tagFilter } from '../../../model/delivery/filter.ts'
 import { sqlFilter } from '../../../model/delivery/sql92/sql-filter.ts'
 import { BrokerError, isBrokerError } from '../../../model/errors.ts'
+import type { OffsetReset } from '../../../model/delivery/administration.ts'
+import type { MessageView } from '../../../model/message/trace.ts'
+import { tierObjectKey } from '../../../model/tier/tier-objects.ts'
 import { encodeDraft, type MessageDraft } from '../../../model/message/encode.ts'
 import type { Delivery } from '../../../model/ports.ts'
 import { MemoryObjectStore } from '../../../storage/memory/memory-object-store.ts'
@@ -42,7 +45,7 @@ const send = (broker: CoreBroker, body: string | Buffer, draft: Partial<MessageD
     TOPIC,
     encodeDraft(
       { ...draft, body },
-      { messageId: String(body).slice(0, 40), bornAtMs: 1, bornHost: '' },
+      { messageId: typeof body === 'string' ? body : 'large', bornAtMs: 1, bornHost: '' },
     ),
   )
 
@@ -83,6 +86,15 @@ const failure = (work: Promise<unknown>): Promise<unknown> =>
     () => undefined,
     (error: unknown) => error,
   )
+
+/** Alone in its frame. */
+const BIG_BYTES = 300 << 10
+const bigBody = (number: number): Buffer => Buffer.alloc(BIG_BYTES, number)
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+const failureOrNone = (work: Promise<readonly Delivery[]>): Promise<readonly Delivery[]> =>
+  work.catch(() => [])
 
 const bodies = (from: number, to: number): string[] =>
   Array.from({ length: to - from }, (_, index) => `m${from + index}`)
@@ -138,7 +150,7 @@ Reading('lets trouble of one queue in the tier starve no other queue', async () 
   assert.is(got.length, 5)
   assert.ok(got.every(({ message }) => message.queueId === 1))
   const parked = take(broker, { waitMs: 5_000 })
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  await pause(20)
   await send(broker, 'late')
   await send(broker, 'later')
   const woken = await parked
@@ -158,12 +170,12 @@ Reading('does not wait for a slow tier when another queue has messages', async (
   store.beforeGet = () => held
   assert.is((await take(broker))[0]?.message.queueId, 1)
   const parked = take(broker, { waitMs: 5_000 })
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  await pause(20)
   await send(broker, 'a')
   await send(broker, 'b')
   assert.is((await parked)[0]?.message.queueId, 1)
   const waiting = take(broker)
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  await pause(20)
   go()
   assert.is((await waiting)[0]?.message.queueId, 0)
 })
@@ -232,6 +244,232 @@ Reading('gives a lost answer again from the tier', async () => {
   const again = await take(broker, { batchMax: 4, attemptId: 'one' })
   assert.equal(again.map(text), first.map(text))
   assert.ok(again.every(({ cause }) => cause === 'repeatedAttempt'))
+})
+
+Reading("begins where the tier does, with upstream's own numbers", async () => {
+  await using opened = await open()
+  const { broker, tiered } = opened
+  const times: number[] = []
+  for (let number = 0; number < 30; number++) {
+    await send(broker, `m${number}`)
+    times.push(Math.floor(systemClock.wallMs()))
+    if (number === 5 || number === 19) await pause(3)
+  }
+  for (const to of [6, 20, 30]) await tiered.offload(TOPIC, [{ queueId: 0, to }])
+  await tiered.trim(TOPIC, 0, 25)
+  await take(broker, { batchMax: 1 })
+  const minOf = () => broker.topics.describe(TOPIC).offsets[0]?.offsetMin
+  const resetTo = async (to: OffsetReset['to']) =>
+    (await broker.groups.resetOffsets('billing', { topic: TOPIC, to }))[0]?.to
+  await tiered.expire(TOPIC, 0, 6)
+  assert.is(minOf(), 6)
+  assert.is(await resetTo({ at: 'offset', queueOffset: 6 }), 6)
+  await tiered.expire(TOPIC, 0, 20)
+  assert.is(minOf(), 20)
+  for (const fromOffset of [6, 19]) {
+    const [view] = await broker.messages.peek({ topic: TOPIC, queueId: 0, fromOffset, limit: 1 })
+    assert.is(view?.queueOffset, 20)
+  }
+  for (const queueOffset of [0, 6, 19]) assert.is(await resetTo({ at: 'offset', queueOffset }), 20)
+  assert.is(await resetTo({ at: 'time', timeMs: times[8] ?? 0 }), 20)
+  await tiered.expire(TOPIC, 0, 20)
+  assert.is(minOf(), 20)
+  assert.equal((await drain(broker)).map(text), bodies(20, 30))
+})
+
+Reading('shows nobody that an object went while it was read', async () => {
+  await using opened = await open({ settings: { tier: { cacheBytes: 1_000 } } })
+  const { broker, tiered, store } = opened
+  store.beforeGet = () => pause(0)
+  for (let round = 0; round < 25; round++) {
+    const first = round * 12
+    await sendMany(broker, 12, first)
+    for (const to of [first + 4, first + 8, first + 12])
+      await tiered.offload(TOPIC, [{ queueId: 0, to }])
+    await tiered.trim(TOPIC, 0, first + 11)
+    const looks = [
+      drain(broker, { group: `g${round}`, batchMax: 3 }),
+      broker.messages.peek({ topic: TOPIC, queueId: 0, fromOffset: 0, limit: 99 }),
+      broker.messages.find({ topic: TOPIC, fromMs: 1, limit: 99 }),
+      broker.messages.byId(`m${first + 1}`),
+      broker.messages.find({ topic: TOPIC, key: 'k', limit: 99 }),
+    ]
+    for (const to of [first + 4, first + 8]) {
+      for (let steps = round % 7; steps > 0; steps--) await pause(0)
+      await tiered.expire(TOPIC, 0, to)
+    }
+    const [drained, ...views] = await Promise.all(looks)
+    const offsets = (drained as Delivery[]).map(({ message }) => message.queueOffset)
+    assert.equal(
+      offsets.slice(-4),
+      [8, 9, 10, 11].map((offset) => first + offset),
+    )
+    assert.equal(
+      offsets,
+      [...new Set(offsets)].sort((a, b) => a - b),
+    )
+    for (const found of views as MessageView[][])
+      assert.is(new Set(found.map(({ queueOffset }) => queueOffset)).size, found.length)
+    await tiered.expire(TOPIC, 0, first + 8)
+  }
+  assert.is(broker.tierReader?.traffic.reading, 0)
+})
+
+Reading('tells an object that is gone and that nobody gave up', async () => {
+  await using opened = await open()
+  const { broker, tiered, store } = opened
+  await sendMany(broker, 4)
+  const object = await tiered.offload(TOPIC, [{ queueId: 0, to: 4 }])
+  await tiered.trim(TOPIC, 0, 4)
+  await store.remove([tierObjectKey(tiered.topic(TOPIC).topicId, object)])
+  assert.ok(isBrokerError(await failure(take(broker)), 'TIER_OBJECT_NOT_FOUND'))
+  const peeked = broker.messages.peek({ topic: TOPIC, queueId: 0, fromOffset: 0 })
+  assert.ok(isBrokerError(await failure(peeked), 'TIER_OBJECT_NOT_FOUND'))
+})
+
+Reading('gives what lies before damage, and says where it is', async () => {
+  await using opened = await open()
+  const { broker, tiered, store } = opened
+  for (let number = 0; number < 6; number++) await send(broker, bigBody(number))
+  const object = await tiered.offload(TOPIC, [{ queueId: 0, to: 6 }])
+  await tiered.trim(TOPIC, 0, 6)
+  const key = tierObjectKey(tiered.topic(TOPIC).topicId, object)
+  // In the third of six frames.
+  const at = Math.floor(object.bytes * 0.42)
+  store.afterGet = ({ from, to }, bytes) => {
+    if (from <= at && at < to) bytes.writeUInt8(1 ^ bytes.readUInt8(at - from), at - from)
+  }
+  const got = [...(await take(broker)), ...(await failureOrNone(take(broker)))]
+  assert.equal(
+    got.map(({ message }) => message.queueOffset),
+    [0, 1],
+  )
+  const error = await failure(take(broker))
+  assert.ok(isBrokerError(error, 'CORRUPT'))
+  assert.is(error.params.store, key)
+})
+
+Reading('keeps memory bounded by what large messages it gives at once', async () => {
+  await using opened = await open({ settings: { tier: { readAheadBytes: 512 << 10 } } })
+  const { broker, tiered } = opened
+  for (let number = 0; number < 12; number++) await send(broker, bigBody(number))
+  await tiered.offload(TOPIC, [{ queueId: 0, to: 12 }])
+  await tiered.trim(TOPIC, 0, 12)
+  const first = await take(broker, { batchMax: 32 })
+  assert.ok(first.length > 0 && first.length <= 5, `${first.length} at once`)
+  const rest = await drain(broker, { batchMax: 32 })
+  assert.equal(
+    [...first, ...rest].map(({ message }) => message.queueOffset),
+    Array.from({ length: 12 }, (_, offset) => offset),
+  )
+  assert.ok(rest.every(({ message }) => message.body.length === BIG_BYTES))
+  const filter = sqlFilter("wanted = 'no'")
+  assert.equal(await drain(broker, { group: 'none', filter }), [])
+})
+
+Reading('answers a query by time from an index and one frame', async () => {
+  await using opened = await open()
+  const { broker, tiered, store } = opened
+  for (let section = 0; section < 4; section++) {
+    await sendMany(broker, 50, section * 50)
+    await pause(2)
+    await tiered.offload(TOPIC, [{ queueId: 0, to: section * 50 + 50 }])
+  }
+  await tiered.trim(TOPIC, 0, 200)
+  const views = await broker.messages.peek({ topic: TOPIC, queueId: 0, fromOffset: 0, limit: 200 })
+  const timeMs = views[120]?.storeAtMs ?? 0
+  const { tierReader } = broker
+  tierReader?.drop(tiered.topic(TOPIC).topicId)
+  await take(broker, { group: 'later', batchMax: 1 })
+  tierReader?.drop(tiered.topic(TOPIC).topicId)
+  store.gets.length = 0
+  const reset = { topic: TOPIC, to: { at: 'time', timeMs } as const }
+  const [result] = await broker.groups.resetOffsets('later', reset)
+  assert.is(
+    result?.to,
+    views.findIndex(({ storeAtMs }) => storeAtMs >= timeMs),
+  )
+  assert.ok(store.gets.length <= 2, `${store.gets.length} reads`)
+})
+
+Reading('dead-letters a message that is only in the tier', async () => {
+  await using opened = await open()
+  const { broker, tiered } = opened
+  await sendMany(broker, 3)
+  const [first] = await take(broker, { batchMax: 1 })
+  await tiered.offload(TOPIC, [{ queueId: 0, to: 3 }])
+  await tiered.trim(TOPIC, 0, 3)
+  if (first) await broker.deadLetter(first.handle, 'a test')
+  const letters = await broker.deadLetters.list('billing')
+  assert.equal(
+    letters.deadLetters.map(({ originMessageId, bytes }) => `${originMessageId} ${bytes}`),
+    ['m0 2'],
+  )
+  assert.equal((await drain(broker)).map(text), ['m1', 'm2'])
+})
+
+Reading('tells where a message went, and when it left', async () => {
+  await using opened = await open()
+  const { broker, tiered } = opened
+  await sendMany(broker, 3)
+  const object = await tiered.offload(TOPIC, [{ queueId: 0, to: 2 }])
+  const key = tierObjectKey(tiered.topic(TOPIC).topicId, object)
+  const stepsOf = async () => {
+    const [trace] = await broker.messages.why('m1', TOPIC)
+    return [trace?.tierObject, trace?.steps.map(({ what }) => what)]
+  }
+  assert.equal(await stepsOf(), [undefined, ['stored', 'offloaded']])
+  await tiered.trim(TOPIC, 0, 2)
+  assert.equal(await stepsOf(), [key, ['stored', 'offloaded']])
+  await drain(broker)
+  assert.equal(await stepsOf(), [key, ['stored', 'offloaded', 'leased', 'acked']])
+  await tiered.expire(TOPIC, 0, 2)
+  assert.equal(await stepsOf(), [undefined, ['stored', 'offloaded', 'leased', 'acked', 'trimmed']])
+})
+
+Reading('finds by key at the edges of time windows and objects, each once', async () => {
+  await using opened = await open({ queues: 2 })
+  const { broker, tiered } = opened
+  for (let number = 0; number < 24; number++) {
+    await send(broker, `m${number}`, { keys: ['k', `k${number}`] })
+    await pause(2)
+  }
+  for (const to of [3, 4, 7, 10])
+    await tiered.offload(TOPIC, [
+      { queueId: 0, to },
+      { queueId: 1, to: to - 1 },
+    ])
+  await tiered.trim(TOPIC, 0, 9)
+  await tiered.trim(TOPIC, 1, 5)
+  const all = await broker.messages.find({ topic: TOPIC, key: 'k', limit: 99 })
+  assert.equal(
+    all.map(({ messageId }) => messageId),
+    bodies(0, 24),
+  )
+  for (const [number, { storeAtMs }] of all.entries()) {
+    const key = `k${number}`
+    for (const [fromMs, toMs, count] of [
+      [storeAtMs, storeAtMs, 1],
+      [storeAtMs + 1, storeAtMs + 9_999, 0],
+      [0, storeAtMs - 1, 0],
+    ] as const) {
+      const views = await broker.messages.find({ topic: TOPIC, key, fromMs, toMs })
+      assert.is(views.length, count)
+    }
+    assert.is((await broker.messages.byId(`m${number}`)).length, 1)
+  }
+})
+
+Reading('keeps nothing of a topic that ended', async () => {
+  await using opened = await open()
+  const { broker, tiered } = opened
+  await sendMany(broker, 4)
+  await tiered.offload(TOPIC, [{ queueId: 0, to: 4 }])
+  await tiered.trim(TOPIC, 0, 4)
+  await take(broker)
+  assert.ok((broker.tierReader?.cache.bytes ?? 0) > 0)
+  broker.tierReader?.drop(tiered.topic(TOPIC).topicId)
+  assert.is(broker.tierReader?.cache.bytes, 0)
 })
 
 Reading.run()
