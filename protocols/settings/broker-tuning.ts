@@ -20,9 +20,31 @@ export const brokerTuning = (settings: Settings) => {
     ackFlush: receive.ackFlush,
     autoCreatedTopicsMax: topics.autoCreatedMax,
     retention: { ageMs: topics.retentionMs, bytes: topics.retentionBytes },
+    tier: tierTuning(settings),
+    local: settings.local,
     timers,
     transactions,
     disk,
+  }
+}
+
+const tierTuning = ({ tiering }: Settings) => {
+  const { backoffMsBase, backoffMsMax, gibPricePerMonth, ...rest } = tiering
+  const { putPricePerThousand, getPricePerThousand, headPricePerThousand, ...bounds } = rest
+  const { listPricePerThousand, removePricePerThousand, ...tuning } = bounds
+  return {
+    ...tuning,
+    backoff: { msBase: backoffMsBase, msMax: backoffMsMax },
+    prices: {
+      perGibMonth: gibPricePerMonth,
+      requests: {
+        put: putPricePerThousand,
+        get: getPricePerThousand,
+        head: headPricePerThousand,
+        list: listPricePerThousand,
+        remove: removePricePerThousand,
+      },
+    },
   }
 }
 

@@ -48,6 +48,17 @@ export const whole = (
   return told(number.default(otherwise), { description, takes, read: readNumber })
 }
 
+/** A number from 0 to its bound, both allowed. */
+export const amount = (
+  description: string,
+  { max, otherwise }: { max: number; otherwise: number },
+) => {
+  const takes = `a number from 0 to ${max}`
+  const error = `give ${takes}`
+  const number = z.number({ error }).min(0, { error }).max(max, { error })
+  return told(number.default(otherwise), { description, takes, read: readNumber })
+}
+
 export const choice = <const Value extends string>(
   description: string,
   { among, otherwise }: { among: readonly Value[]; otherwise: NoInfer<Value> },

@@ -84,6 +84,19 @@ const contradictory: readonly Rule[] = [
     receive.parkedPerKeyMax,
     receive.parkedMax,
   ]),
+  within('tiering.segmentBytes', 'tiering.bufferBytes', ({ tiering }) => [
+    tiering.segmentBytes,
+    tiering.bufferBytes,
+  ]),
+  within('tiering.readAheadBytes', 'tiering.cacheBytes', ({ tiering }) => [
+    tiering.readAheadBytes,
+    tiering.cacheBytes,
+  ]),
+  rule(
+    ({ tiering }) => tiering.backoffMsBase > tiering.backoffMsMax,
+    'tiering.backoffMsBase is more than tiering.backoffMsMax',
+    ...['tiering.backoffMsBase', 'tiering.backoffMsMax'],
+  ),
   rule(
     ({ commitLog }) => commitLog.backoffMsBase > commitLog.backoffMsMax,
     'commitLog.backoffMsBase is more than commitLog.backoffMsMax',

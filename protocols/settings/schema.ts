@@ -9,6 +9,7 @@ import {
   text,
   whole,
 } from './kinds.ts'
+import { local, tiering } from './tier-schema.ts'
 
 const SECOND = 1_000
 const HOUR = 3_600 * SECOND
@@ -319,6 +320,8 @@ export const settingsSchema = z.strictObject({
   commitLog: commitLog.prefault({}),
   index: index.prefault({}),
   s3: s3.prefault({}),
+  tiering: tiering.prefault({}),
+  local: local.prefault({}),
   disk: disk.prefault({}),
   upkeep: z
     .strictObject({

@@ -14,8 +14,9 @@ import {
   tierStatus,
   topicStatus,
 } from '../support/scripted-tier.ts'
-import { runCli } from './support/broker-process.ts'
-import { built } from './support/built.ts'
+import { eventually } from '../support/waiting.ts'
+import { run, runCli } from './support/broker-process.ts'
+import { built, cli } from './support/built.ts'
 
 interface Context {
   folder: string
@@ -166,6 +167,26 @@ Tier('a broker without a tier says so, and how to get one', async ({ glasspost, 
       'glasspost: this broker has no tier\n' +
         '  Start it with `--tier directory` or `--tier s3`. (TIER_OFF)\n',
     )
+  }
+})
+
+Tier('start says where the tier is, when there is one', async ({ folder }) => {
+  const dataDir = join(folder, 'data')
+  for (const [flags, expected] of [
+    [[], undefined],
+    [['--tier', 'directory'], `  tier    ${join(dataDir, 'tier')} (`],
+    [['--tier', 'directory', '--tier-directory', join(folder, 'cold')], join(folder, 'cold')],
+  ] as const) {
+    const ports = ['--grpc-port', '0', '--http-port', '0']
+    const broker = run([process.execPath, cli, 'start', ...ports, '--data-dir', dataDir, ...flags])
+    await eventually('it is ready', () => broker.stdout().includes('Ctrl-C'), 10_000)
+    await broker.end('SIGTERM')
+    const line = broker
+      .stdout()
+      .split('\n')
+      .find((each) => each.startsWith('  tier '))
+    if (expected === undefined) assert.is(line, undefined)
+    else assert.ok(line?.includes(expected), broker.stdout())
   }
 })
 

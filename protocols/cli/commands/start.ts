@@ -86,14 +86,26 @@ const spoken = {
 
 const readyLines = (
   world: World,
-  { dataDir, topics, tls, accounts }: Settings,
+  settings: Settings,
   { grpcAddress, httpAddress }: RunningServer,
-): string[] => [
-  `glasspost ${world.version} is ready on ${grpcAddress} (RocketMQ 5 gRPC, ${spoken[tls.mode]})`,
-  `  data    ${resolve(dataDir)}`,
-  `  admin   http://${httpAddress} (health, metrics, and what the other commands speak to)`,
-  `  topics  ${topics.autoCreate ? 'made when a client first asks for them' : 'must exist: glasspost topic create NAME, or start with --auto-create-topics'}`,
-  `  access  ${accounts.file === undefined ? 'everybody who reaches it' : `the keys of ${accounts.file}`}`,
-  `  Send your first message: npm run first-message -- ${grpcAddress}`,
-  `  or point any RocketMQ 5 client at ${grpcAddress}. Stop with Ctrl-C.`,
-]
+): string[] => {
+  const { dataDir, topics, tls, accounts } = settings
+  const tier = tierText(tierOf(settings))
+  return [
+    `glasspost ${world.version} is ready on ${grpcAddress} (RocketMQ 5 gRPC, ${spoken[tls.mode]})`,
+    `  data    ${resolve(dataDir)}`,
+    ...(tier === undefined ? [] : [`  tier    ${tier}`]),
+    `  admin   http://${httpAddress} (health, metrics, and what the other commands speak to)`,
+    `  topics  ${topics.autoCreate ? 'made when a client first asks for them' : 'must exist: glasspost topic create NAME, or start with --auto-create-topics'}`,
+    `  access  ${accounts.file === undefined ? 'everybody who reaches it' : `the keys of ${accounts.file}`}`,
+    `  Send your first message: npm run first-message -- ${grpcAddress}`,
+    `  or point any RocketMQ 5 client at ${grpcAddress}. Stop with Ctrl-C.`,
+  ]
+}
+
+const tierText = (tier: ServerStart['tier']): string | undefined => {
+  if (tier === 'off') return undefined
+  if ('directory' in tier) return `${tier.directory} (history that the log need not keep)`
+  const { bucket, prefix, endpoint = 'Amazon S3' } = tier.s3
+  return `s3://${bucket}${prefix === undefined ? '' : `/${prefix}`} at ${endpoint}`
+}
