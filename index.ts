@@ -9,6 +9,7 @@ import { CoreBroker } from './actors/broker/broker.ts'
 import { brokerSettingsOf, type SomeBrokerSettings } from './actors/broker/settings.ts'
 import { BrokerMetrics } from './actors/metrics/broker-metrics.ts'
 import { tierOff } from './actors/tier/tier-off.ts'
+import { TierTallies } from './actors/tier/tier-tallies.ts'
 import type { AdminPort } from './model/admin.ts'
 import type { BackupHeader, OnProgress, WrittenBackup } from './model/backup.ts'
 import type { Examination, VerifyStep } from './model/doctor.ts'
@@ -206,7 +207,11 @@ const openBroker = async (options: BrokerOptions & { readonly brokerName?: strin
     const broker = await CoreBroker.open({ clock, logger, place, inspect, tier }, settings)
     const { brokerName = 'glasspost' } = options
     const grpcMetrics = new GrpcMetrics(broker)
-    const sources = [new BrokerMetrics(broker), grpcMetrics, processMetrics]
+    const tallies = new TierTallies()
+    requests.listen(tallies.note)
+    const tiering = tierOff
+    const brokerMetrics = new BrokerMetrics(broker, { tiering, tallies })
+    const sources = [brokerMetrics, grpcMetrics, processMetrics]
     const metrics = new PrometheusMetrics(sources, {
       clock,
       labels: { node_type: 'broker', cluster: 'DefaultCluster', node_id: brokerName },
@@ -234,7 +239,7 @@ const openBroker = async (options: BrokerOptions & { readonly brokerName?: strin
       metrics: () => metrics.scrape(),
       backup: () => backup(broker, { writtenBy }),
       verify: () => verifyBroker(broker),
-      tiering: tierOff,
+      tiering,
     }
     return { embedded, admin, grpcMetrics }
   } catch (error) {

@@ -6,6 +6,7 @@ import { flushBuckets } from '../commit-log/flush-record.ts'
 import { samplesOfDeferred, samplesOfWheel } from './deferred-samples.ts'
 import { brokerFamilies } from './families.ts'
 import { samplesOfGroup, samplesOfTopic } from './owner-samples.ts'
+import { samplesOfTier, type TierSources } from './tier-samples.ts'
 
 const READ_AND_WRITE = 6
 const READ = 4
@@ -18,9 +19,11 @@ const NONE: Readonly<Record<string, string>> = {}
 export class BrokerMetrics implements MetricSource {
   readonly families = brokerFamilies
   readonly #broker: CoreBroker
+  readonly #tier: TierSources | undefined
 
-  constructor(broker: CoreBroker) {
+  constructor(broker: CoreBroker, tier?: TierSources) {
     this.#broker = broker
+    this.#tier = tier
   }
 
   prepare(): Promise<void> {
@@ -35,6 +38,7 @@ export class BrokerMetrics implements MetricSource {
     yield* this.#ofBuffers()
     yield* this.#ofDisk()
     yield* samplesOfWheel(this.#broker)
+    if (this.#tier) yield* samplesOfTier(this.#broker, this.#tier)
     for (const topic of state.topicsByName.values())
       if (topic.isVisible) {
         yield* samplesOfTopic(topic)

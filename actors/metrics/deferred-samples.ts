@@ -1,8 +1,9 @@
 import { slotState } from '../../machines/timer-wheel/deferred-table.ts'
-import { snapshotBoundsS, type Times } from '../../machines/timer-wheel/deferred-times.ts'
+import { snapshotBoundsS } from '../../machines/timer-wheel/deferred-times.ts'
 import type { MetricSample } from '../../model/ports.ts'
 import type { CoreBroker } from '../broker/broker.ts'
 import type { Topic } from '../topic/topic.ts'
+import { samplesOfTimes } from './times-samples.ts'
 
 const NONE: Readonly<Record<string, string>> = {}
 
@@ -55,19 +56,4 @@ export function* samplesOfWheel({
     yield { name: 'rocketmq_timer_message_snapshot', labels, value }
   }
   yield* samplesOfTimes('glasspost_timer_lateness_milliseconds', NONE, deferred.lateness)
-}
-
-function* samplesOfTimes(
-  name: string,
-  labels: Readonly<Record<string, string>>,
-  { bounds, counts, count, sum }: Times,
-): Generator<MetricSample> {
-  let value = 0
-  for (const [index, bound] of bounds.entries()) {
-    value += counts[index] ?? 0
-    yield { name, part: '_bucket', labels: { ...labels, le: String(bound) }, value }
-  }
-  yield { name, part: '_bucket', labels: { ...labels, le: '+Inf' }, value: count }
-  yield { name, part: '_sum', labels, value: sum }
-  yield { name, part: '_count', labels, value: count }
 }

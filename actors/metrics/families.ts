@@ -1,11 +1,6 @@
 import type { MetricFamily } from '../../model/ports.ts'
-
-const gauge = (name: string, help: string, alias?: string): MetricFamily => ({
-  ...{ name, help, type: 'gauge' },
-  ...(alias === undefined ? {} : { alias }),
-})
-const counter = (name: string, help: string): MetricFamily => ({ name, help, type: 'counter' })
-const histogram = (name: string, help: string): MetricFamily => ({ name, help, type: 'histogram' })
+import { counter, gauge, histogram } from './family.ts'
+import { tierFamilies } from './tier-families.ts'
 
 /** RocketMQ's names (RocketMQ 5, metrics), and ours for what only we promise. */
 export const brokerFamilies: readonly MetricFamily[] = [
@@ -45,7 +40,7 @@ export const brokerFamilies: readonly MetricFamily[] = [
   gauge('rocketmq_half_messages', 'Half messages that wait for their producer'),
   gauge(
     'rocketmq_storage_size',
-    'Bytes used on the disk of the data, by whatever',
+    'Local: bytes used on the disk of the data, by whatever; tiered: of a topic',
     'rocketmq_storage_size_bytes',
   ),
   gauge('rocketmq_storage_flush_behind_bytes', 'Bytes admitted and not yet on disk'),
@@ -78,4 +73,5 @@ export const brokerFamilies: readonly MetricFamily[] = [
   counter('glasspost_loop_restarts_total', 'Restarts of supervised loops, since the start'),
   gauge('glasspost_disk_free_bytes', 'Free on the disk of the data'),
   gauge('glasspost_disk_size_bytes', 'Size of the disk of the data'),
+  ...tierFamilies,
 ]

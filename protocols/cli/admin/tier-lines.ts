@@ -4,18 +4,10 @@ import type {
   TierStatus,
   TierTopicStatus,
 } from '../../../model/tier/tier-admin.ts'
+import { isStuck } from '../../../model/tier/tier-states.ts'
 import { printable } from './messages.ts'
 import { type Cell, fields, table } from './table.ts'
 import { durationText, sizeText, timeText } from './units.ts'
-
-/** States in which a queue does what it should. */
-const quietStates: ReadonlySet<string> = new Set([
-  ...['looking', 'following', 'followed', 'holding', 'riding', 'offloading'],
-])
-
-/** Whether people should know of a queue: something failed, or it waits for more than company. */
-export const isStuck = ({ state, reason }: TierQueueStatus): boolean =>
-  reason !== undefined || !quietStates.has(state.split('.')[0] ?? '')
 
 export const isWaiting = ({ cost, topics }: TierStatus): boolean =>
   cost.isPaused || topics.some(({ queues }) => queues.some(isStuck))
