@@ -332,6 +332,13 @@ const catalog = {
       `the object ${p.key} in the tier ${p.store} was written by somebody else`,
     remedy: 'Two brokers run on copies of one data directory: stop one of them.',
   },
+  TIER_MESSAGE_UNREADABLE: {
+    kind: 'corrupt',
+    describe: (p: { topic: string; queueId: number; offset: number; reason: string }) =>
+      `queue ${p.queueId} of ${p.topic} cannot be offloaded: the message at ${p.offset} cannot be ` +
+      `read, ${p.reason}`,
+    remedy: 'Run `glasspost doctor --verify`; the queue goes on when retention has passed it.',
+  },
   TIER_OFF: {
     kind: 'unsupported',
     describe: (_: None) => 'this broker has no tier',

@@ -36,6 +36,7 @@ export const audit = async (
     if (owner !== undefined) residue.push({ owner, kind: 'metricSeries', what, bytes: 0 })
   }
   residue.push(...unclaimedActors(broker), ...unclaimedTimers(broker), ...unclaimedHandles(broker))
+  if (broker.tier) residue.push(...broker.tier.residue())
   const awaitingReclaim = [...broker.state.topics.values()]
     .filter(({ status, bytes }) => status === 'dropped' && bytes > 0)
     .map(({ topicId, name, bytes, droppedAtMs }) => ({

@@ -40,6 +40,7 @@ import { SessionBook } from '../session/session-book.ts'
 import { SessionRegistry } from '../session/session-registry.ts'
 import { BoundedCache } from '../system/bounded-cache.ts'
 import type { TierComponents } from '../tier/components.ts'
+import { Tier } from '../tier/tier.ts'
 import { TierReader } from '../tier/tier-reader.ts'
 import { OwnedTimers } from '../system/owned-timers.ts'
 import { type ActorSystemDeps, Supervision } from '../system/supervision.ts'
@@ -92,6 +93,7 @@ export class CoreBroker implements Broker {
   /** Undefined on a broker without a tier. */
   readonly tierReader: TierReader | undefined
   readonly schedules: Schedules
+  readonly tier: Tier | undefined
   readonly #planner: RunPlanner
   readonly #topics: TopicRegistry
   readonly #groups: GroupRegistry
@@ -148,12 +150,22 @@ export class CoreBroker implements Broker {
     this.leases = leases
     this.progress = new Progress({ state, log, tierReader, clock, leases })
     const registry = { state, log, tierReader, index, clock, logger, settings }
+    const tier = given.tier && {
+      tier: given.tier,
+      secret: place.secret,
+      settings: settings.tier,
+    }
+    this.tier = tier && new Tier({ ...registry, ...tier, inspect })
     const { topics, groups, sessions } = this.supervisions
     this.#topics = new TopicRegistry({
       ...registry,
       supervision: topics,
       dropDeferred: (topicId) => this.deferred.dropTopic(topicId),
-      dropTier: () => Promise.reject(new BrokerError('TIER_OFF', {})),
+      stopTier: async (topicId) => this.tier?.stopTopic(topicId),
+      dropTier: async (topic) => {
+        if (this.tier === undefined) throw new BrokerError('TIER_OFF', {})
+        await this.tier.dropTopic(topic)
+      },
     })
     this.#groups = new GroupRegistry({
       ...registry,
@@ -314,6 +326,7 @@ export class CoreBroker implements Broker {
     yield { ...planner, lastError: errorText(planner.lastError) }
     for (const loop of this.deferred.loops())
       yield { ...loop, lastError: errorText(loop.lastError) }
+    if (this.tier) yield* this.tier.loops()
     for (const supervision of Object.values(this.supervisions)) yield* supervision.all()
   }
 
@@ -424,6 +437,12 @@ export class CoreBroker implements Broker {
       await Promise.allSettled([log.closeHandle(), this.index.close()])
       throw lastError
     }
+    try {
+      this.#checkTier()
+    } catch (error) {
+      await this.#closeStores()
+      throw error
+    }
     this.#topics.startAll()
     this.#groups.startAll()
     this.#sessions.startAll()
@@ -433,6 +452,16 @@ export class CoreBroker implements Broker {
     await this.#planner.start()
     this.deferred.start()
     this.upkeep.start()
+    this.tier?.start()
+  }
+
+  /** What lies in the tier alone would be missing without it. */
+  #checkTier(): void {
+    if (this.tier) return
+    const topics = [...this.state.topics.values()]
+      .filter(({ status, tier }) => status === 'serving' && tier.objects.length > 0)
+      .map(({ name }) => name)
+    if (topics.length > 0) throw new BrokerError('TIER_REQUIRED', { topics })
   }
 
   async #close(): Promise<void> {
@@ -441,6 +470,7 @@ export class CoreBroker implements Broker {
     this.tierReader?.close()
     this.#planner.stop()
     this.deferred.stop()
+    const tierStopped = this.tier?.stop()
     const refusal = () => new BrokerError('BROKER_CLOSED', {})
     for (const topic of this.state.topics.values()) topic.gate.close(refusal)
     for (const group of this.state.groups.values()) {
@@ -456,6 +486,11 @@ export class CoreBroker implements Broker {
     this.#topics.close()
     this.#groups.close()
     this.#dispatcher.stop()
+    await this.#closeStores()
+    await tierStopped
+  }
+
+  async #closeStores(): Promise<void> {
     this.#logActor.send({ type: 'log.close' })
     await toPromise(this.#logActor)
     await this.index.close()

@@ -12,6 +12,8 @@ export interface TierSettings {
   /** Memory for segments on their way, all queues together. */
   readonly bufferBytes: number
   readonly uploadsMax: number
+  /** A request to the store that takes longer has failed. */
+  readonly requestMs: number
   /** Frames that were read back, kept in memory. */
   readonly cacheBytes: number
   /** Read ahead of a consumer that goes on. */
@@ -38,6 +40,7 @@ export const tierDefaults: TierSettings = {
   tickMs: 5_000,
   bufferBytes: 128 << 20,
   uploadsMax: 2,
+  requestMs: 300_000,
   cacheBytes: 64 << 20,
   readAheadBytes: 4 << 20,
   readsMax: 8,

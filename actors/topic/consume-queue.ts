@@ -35,6 +35,7 @@ export type ReadBlock = (queueId: number, block: number) => Promise<Buffer | und
 
 /** Told what becomes of a queue's messages. */
 export interface QueueOwner {
+  readonly topicId: number
   /** First offset of a queue in the tier; undefined when it has nothing there. */
   tierStart(queueId: number): number | undefined
   /** Offsets became visible. */
@@ -102,6 +103,11 @@ export class ConsumeQueue implements CommitTarget {
     this.#cacheBase = deps.cacheBase()
     this.#read = deps.read
     this.#owner = deps.owner
+  }
+
+  /** Undefined of a queue that was let go of. */
+  get topicId(): number | undefined {
+    return this.#owner?.topicId
   }
 
   get indexedFrom(): number {

@@ -31,7 +31,8 @@ const isSame = (a: TopicSettings, b: TopicSettings): boolean =>
 const notEnded = () =>
   new BrokerError('STORE_UNAVAILABLE', { store: 'CommitLog', operation: 'write' })
 
-export type TopicRegistryDeps = RegistryDeps & Pick<TopicLogicDeps, 'dropDeferred' | 'dropTier'>
+export type TopicRegistryDeps = RegistryDeps &
+  Pick<TopicLogicDeps, 'dropDeferred' | 'stopTier' | 'dropTier'>
 
 /** Topics by name: creating, changing and ending them are durable facts, decided here. */
 export class TopicRegistry implements Topics {

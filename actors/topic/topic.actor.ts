@@ -19,6 +19,8 @@ export interface OwnerDeps {
 export interface TopicLogicDeps extends OwnerDeps {
   /** Ends what waits for a time, or for a producer. */
   readonly dropDeferred: (topicId: number) => Promise<void>
+  /** Ends what is on its way into the tier. */
+  readonly stopTier: (topicId: number) => Promise<void>
   /** Removes what the tier has of a topic that was dropped. */
   readonly dropTier: (topic: Topic) => Promise<void>
   /** Nothing of the topic can be reached any more. */
@@ -51,6 +53,7 @@ export const topicLogic = (deps: TopicLogicDeps) => {
         for (const group of state.groups.values())
           group.subscriptions.get(topic.topicId)?.parked.wakeAll()
         await topic.gate.whenEmpty()
+        await deps.stopTier(topic.topicId)
         await log.flush()
       }),
       cancelTimers: fromPromise(({ input: { topicId } }: { input: TopicRef }) =>

@@ -120,6 +120,7 @@ Audit('finds a chunk where the log was trimmed, and an actor without its topic',
   const deps = {
     ...{ state, log, index, clock: systemClock },
     dropDeferred: async () => {},
+    stopTier: async () => {},
     dropTier: async () => {},
     onEnded: () => {},
   }

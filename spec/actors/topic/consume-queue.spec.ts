@@ -68,6 +68,7 @@ class Subject {
       read: async (_, block) => this.index.get(block),
       owner: {
         tierStart: () => undefined,
+        topicId: 1,
         queueVisible: () => {},
         unitGone: (unit) => this.gone.push(unit),
       },
