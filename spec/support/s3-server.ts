@@ -160,7 +160,9 @@ export class S3Server {
     if (method === 'HEAD')
       return { status: 200, headers: { ...headers, 'content-length': String(size) }, body }
     if (range === undefined) return { status: 200, headers, body }
-    const [from = 0, last = 0] = range.slice('bytes='.length).split('-').map(Number)
+    const [, from = 0, last = 0] =
+      /^bytes=(\d+)-(\d*)$/.exec(range)?.map((text) => (text === '' ? size - 1 : Number(text))) ??
+      []
     if (from >= size) return errorAnswer(416, 'InvalidRange')
     const to = Math.min(last + 1, size)
     const contentRange = { 'content-range': `bytes ${from}-${to - 1}/${size}` }

@@ -30,17 +30,21 @@ export class Received {
     return this.#whole
   }
 
-  /** An answer to a range may end where the object ends, and nowhere else. */
+  /**
+   * An answer to a range may end where the object ends, and nowhere else. Of `bytes=0-` a server
+   * may make the whole object.
+   */
   expectRange(asked: string, { status, headers }: { status: number; headers: Headers }): void {
-    const [, from, last] = /^bytes=(\d+)-(\d+)$/.exec(asked)?.map(Number) ?? []
-    const given = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(headers['content-range'] ?? '')?.map(Number)
-    if (status !== 206 || given === undefined || from === undefined || last === undefined)
+    const [, from = '', last = ''] = /^bytes=(\d+)-(\d*)$/.exec(asked) ?? []
+    if (status === 200 && from === '0' && last === '') return
+    const told = headers['content-range'] ?? ''
+    const given = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(told)?.map(Number)
+    if (status !== 206 || given === undefined)
       throw broken(`the answer to ${asked} is no range (status ${status})`)
-    const [, givenFrom, givenLast = 0, size = 0] = given
-    const length = givenLast - from + 1
-    if (givenFrom !== from || givenLast !== Math.min(last, size - 1) || length !== this.#length)
-      throw broken(
-        `the answer to ${asked} has ${this.#length} bytes of '${headers['content-range']}'`,
-      )
+    const [, givenFrom = 0, givenLast = 0, size = 0] = given
+    const wantedLast = Math.min(last === '' ? Number.POSITIVE_INFINITY : Number(last), size - 1)
+    const isAsAsked = givenFrom === Number(from) && givenLast === wantedLast
+    if (!isAsAsked || givenLast - givenFrom + 1 !== this.#length)
+      throw broken(`the answer to ${asked} has ${this.#length} bytes of '${told}'`)
   }
 }

@@ -223,19 +223,23 @@ export class S3ObjectStore implements ObjectStore {
     await this.#client.send(new AbortMultipartUploadCommand(upload), call).catch(() => {})
   }
 
-  #get(key: string, range: GetOptions['range'], abortSignal: AbortSignal): Promise<Buffer> {
-    const tooShort = (to: number) =>
-      new BrokerError('TIER_RANGE_ILLEGAL', { store: this.name, key, to })
-    const { to } = range ?? {}
-    const about = { operation: `get ${key}`, key, ...(to === undefined ? {} : { to }) }
-    return this.#attempt(about, async () => {
-      const asked = range === undefined ? {} : { Range: `bytes=${range.from}-${range.to - 1}` }
-      const call: S3Call = { kind: 'get', key, abortSignal }
-      await this.#client.send(new GetObjectCommand({ ...this.#target(key), ...asked }), call)
-      const { received = Buffer.alloc(0) } = call
-      if (range !== undefined && received.length < range.to - range.from) throw tooShort(range.to)
-      return received
-    })
+  /** Also the whole object is asked for as a range: the answer then says how long it must be. */
+  async #get(key: string, range: GetOptions['range'], abortSignal: AbortSignal): Promise<Buffer> {
+    const { from, to = Number.POSITIVE_INFINITY } = range ?? { from: 0 }
+    const call: S3Call = { kind: 'get', key, abortSignal }
+    const Range = `bytes=${from}-${range === undefined ? '' : to - 1}`
+    try {
+      await this.#client.send(new GetObjectCommand({ ...this.#target(key), Range }), call)
+    } catch (error) {
+      // There is no range in nothing.
+      if (range === undefined && told(error).status === 416) return Buffer.alloc(0)
+      const about = { store: this.name, bucket: this.#bucket, operation: `get ${key}`, key, to }
+      throw tierErrorOf(error, about)
+    }
+    const { received = Buffer.alloc(0) } = call
+    if (range !== undefined && received.length < to - from)
+      throw new BrokerError('TIER_RANGE_ILLEGAL', { store: this.name, key, to })
+    return received
   }
 
   async #getNothing(key: string, { to }: { to: number }, abortSignal: AbortSignal) {
