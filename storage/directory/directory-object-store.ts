@@ -31,8 +31,6 @@ export interface DirectoryObjectStoreOptions {
  * directory that was opened, such as the place where a disk is no longer mounted.
  */
 export const DRAFTS = '.uploads'
-/** A folder may be emptied and removed while an object is put into it, but hardly so often. */
-const PLACINGS_MAX = 10
 
 /**
  * Objects as files: a key is a path. An object is written beside its place, synced, and linked in
@@ -45,6 +43,7 @@ export class DirectoryObjectStore implements ObjectStore {
   readonly #pageKeys: number
   readonly #door: ObjectStoreDoor
   readonly #meter: RequestMeter
+  #folders: Promise<unknown> = Promise.resolve()
 
   static async open(options: DirectoryObjectStoreOptions): Promise<DirectoryObjectStore> {
     const { directory: root } = options
@@ -163,20 +162,21 @@ export class DirectoryObjectStore implements ObjectStore {
 
   async #place(draft: string, key: string, { ifAbsent }: PutOptions): Promise<void> {
     const path = join(this.#root, key)
-    for (let left = PLACINGS_MAX; ; left -= 1) {
+    const isPlaced = await this.#inTurn(async () => {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-      try {
-        await (ifAbsent ? link(draft, path) : rename(draft, path))
-        break
-      } catch (error) {
-        if (hasCode(error, 'ENOENT') && left > 0) continue
-        if (!ifAbsent || !hasCode(error, 'EEXIST')) throw error
-        // Whoever is told so may rely on what is there, also when its writer crashed half-way.
-        await this.#syncFolders(dirname(key))
-        throw new BrokerError('TIER_OBJECT_EXISTS', { store: this.name, key })
-      }
-    }
+      if (!ifAbsent) await rename(draft, path)
+      return !ifAbsent || (await isLinked(draft, path))
+    })
+    // Whoever is told that it exists may rely on it, also when its writer crashed half-way.
     await this.#syncFolders(dirname(key))
+    if (!isPlaced) throw new BrokerError('TIER_OBJECT_EXISTS', { store: this.name, key })
+  }
+
+  /** No folder is removed while an object is put into it. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#folders.then(work)
+    this.#folders = done.catch(() => {})
+    return done
   }
 
   /** All of them up to the root: somebody else may just have made one and not synced it yet. */
@@ -187,13 +187,16 @@ export class DirectoryObjectStore implements ObjectStore {
   }
 
   async #prune(folder: string): Promise<void> {
-    let at = folder
-    try {
-      for (; at !== '.'; at = dirname(at)) await rmdir(join(this.#root, at))
-    } catch (error) {
-      if (!hasCode(error, 'ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR')) throw error
-    }
-    await syncDirectory(join(this.#root, at)).catch(ignore('ENOENT', 'ENOTDIR'))
+    const left = await this.#inTurn(async () => {
+      let at = folder
+      try {
+        for (; at !== '.'; at = dirname(at)) await rmdir(join(this.#root, at))
+      } catch (error) {
+        if (!hasCode(error, 'ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR')) throw error
+      }
+      return at
+    })
+    await syncDirectory(join(this.#root, left)).catch(ignore('ENOENT', 'ENOTDIR'))
   }
 
   async #read(key: string, range: GetOptions['range'], signal: AbortSignal): Promise<Buffer> {
@@ -263,6 +266,15 @@ const writeDraft = async (
     await file.close()
   }
 }
+
+const isLinked = (from: string, to: string): Promise<boolean> =>
+  link(from, to).then(
+    () => true,
+    (error: unknown) => {
+      if (hasCode(error, 'EEXIST')) return false
+      throw error
+    },
+  )
 
 const ignore =
   (...codes: string[]) =>

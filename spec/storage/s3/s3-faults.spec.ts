@@ -317,11 +317,11 @@ type Step = readonly ['put' | 'replace' | 'get' | 'remove' | 'list', number]
 
 /** Until it happened, however often it has to be asked for. */
 const insist = async <T>(work: () => Promise<T>): Promise<T | BrokerErrorCode> => {
-  for (;;)
+  for (let left = 100; ; left -= 1)
     try {
       return await work()
     } catch (error) {
-      if (!isBrokerError(error)) throw error
+      if (!isBrokerError(error) || left === 0) throw error
       if (error.code !== 'TIER_UNAVAILABLE') return error.code
     }
 }
