@@ -9,7 +9,6 @@ import { CoreBroker } from './actors/broker/broker.ts'
 import { brokerSettingsOf, type SomeBrokerSettings } from './actors/broker/settings.ts'
 import { BrokerMetrics } from './actors/metrics/broker-metrics.ts'
 import { tierOff } from './actors/tier/tier-off.ts'
-import { TierTallies } from './actors/tier/tier-tallies.ts'
 import type { AdminPort } from './model/admin.ts'
 import type { BackupHeader, OnProgress, WrittenBackup } from './model/backup.ts'
 import type { Examination, VerifyStep } from './model/doctor.ts'
@@ -207,10 +206,9 @@ const openBroker = async (options: BrokerOptions & { readonly brokerName?: strin
     const broker = await CoreBroker.open({ clock, logger, place, inspect, tier }, settings)
     const { brokerName = 'glasspost' } = options
     const grpcMetrics = new GrpcMetrics(broker)
-    const tallies = new TierTallies()
-    requests.listen(tallies.note)
     const tiering = tierOff
-    const brokerMetrics = new BrokerMetrics(broker, { tiering, tallies })
+    const tierSources = broker.tier && { tiering, tallies: broker.tier.tallies }
+    const brokerMetrics = new BrokerMetrics(broker, tierSources)
     const sources = [brokerMetrics, grpcMetrics, processMetrics]
     const metrics = new PrometheusMetrics(sources, {
       clock,

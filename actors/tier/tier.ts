@@ -29,6 +29,7 @@ import type { TierSettings } from './settings.ts'
 import { TierCosts } from './tier-cost.ts'
 import { TierExpiry } from './tier-expiry.ts'
 import { TierFacts } from './tier-facts.ts'
+import { TierTallies } from './tier-tallies.ts'
 import { Turns } from './turns.ts'
 
 export interface TierDeps extends ActorSystemDeps {
@@ -58,6 +59,7 @@ export class Tier {
   readonly pool: BufferPool
   readonly permits: Allowance
   readonly requests: RequestBook
+  readonly tallies = new TierTallies()
   readonly costs: TierCosts
   readonly offloader: Offloader
   readonly expiry: TierExpiry
@@ -86,7 +88,10 @@ export class Tier {
     })
     this.permits = new Allowance(settings.uploadsMax)
     this.requests = new RequestBook(clock)
-    tier.requests?.listen(this.requests.note)
+    tier.requests?.listen((request) => {
+      this.requests.note(request)
+      this.tallies.note(request)
+    })
     this.costs = new TierCosts({ state, requests: this.requests, settings })
     this.#facts = new TierFacts({ state, log, index })
     const { store, namespace, pool, permits, costs } = this
@@ -97,6 +102,9 @@ export class Tier {
       ...{ pool, permits, costs, facts: this.#facts, random: tier.random },
       source: new SegmentSource({ log, clock }),
     })
+    this.offloader.offloaded$.subscribe(({ topicId, object }) =>
+      this.tallies.noteOffloaded(topicId, object),
+    )
     this.expiry = new TierExpiry(shared)
     const { offloader, expiry } = this
     this.janitor = new Janitor({ ...shared, offloader, expiry })
@@ -131,6 +139,7 @@ export class Tier {
     const { store, namespace } = this
     await dropTopic({ store, namespace, facts: this.#facts, turns: this.#turns }, topic)
     this.requests.forget(topic.topicId)
+    this.tallies.forget(topic.topicId)
   }
 
   *loops(): Generator<LoopDescription> {
