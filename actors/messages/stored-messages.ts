@@ -145,7 +145,6 @@ export class StoredMessages implements Messages {
       for await (const position of messageIndex.positionsOf(query)) {
         const message = await storedAt(this.#deps, position)
         if (message === undefined || !isShown(state, message) || !isWanted(message)) continue
-        if (borders.isInTier(state.topics.get(message.topicId), message)) continue
         inLog.add(message)
         found.push(message)
         if (inLog.isFull) break

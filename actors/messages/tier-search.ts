@@ -12,8 +12,8 @@ import type { NameQuery } from './message-index.ts'
 const SECTIONS_AT_ONCE = 8
 
 /**
- * Up to which offset each queue is searched in the tier; from there on it is searched in the log.
- * Taken once for a search, so that what moves meanwhile is neither missed nor found twice.
+ * Up to which offset each queue is searched in the tier: what lies beyond is in the log, and is
+ * found there afterwards: a record stays for a while, and when it is reclaimed all begins anew.
  */
 export class Borders {
   readonly #borders = new Map<ConsumeQueue, number>()
@@ -24,13 +24,6 @@ export class Borders {
     for (const { queues } of this.#topics)
       for (const queue of queues)
         if (queue.localMin > queue.offsetMin) this.#borders.set(queue, queue.localMin)
-  }
-
-  /** True for what the search of the log leaves to that of the tier. */
-  isInTier(topic: Topic | undefined, { queueId, queueOffset }: StoredMessage): boolean {
-    if (this.#borders.size === 0) return false
-    const queue = topic?.queues[queueId]
-    return queue !== undefined && queueOffset < (this.#borders.get(queue) ?? 0)
   }
 
   /** Sections that hold messages stored in `[fromMs, toMs]`, those that begin first in front. */

@@ -237,10 +237,11 @@ Reading('filters what lies in the tier by tag and by SQL', async () => {
 Reading('gives a lost answer again from the tier', async () => {
   await using opened = await open()
   const { broker, tiered } = opened
-  await sendMany(broker, 6)
+  // A block of units and more, so that nothing of it is left in memory.
+  await Promise.all(bodies(0, 700).map((body) => send(broker, body)))
   const first = await take(broker, { batchMax: 4, attemptId: 'one' })
-  await tiered.offload(TOPIC, [{ queueId: 0, to: 6 }])
-  await tiered.trim(TOPIC, 0, 6)
+  await tiered.offload(TOPIC, [{ queueId: 0, to: 700 }])
+  await tiered.trim(TOPIC, 0, 700)
   const again = await take(broker, { batchMax: 4, attemptId: 'one' })
   assert.equal(again.map(text), first.map(text))
   assert.ok(again.every(({ cause }) => cause === 'repeatedAttempt'))
@@ -390,6 +391,67 @@ Reading('answers a query by time from an index and one frame', async () => {
     views.findIndex(({ storeAtMs }) => storeAtMs >= timeMs),
   )
   assert.ok(store.gets.length <= 2, `${store.gets.length} reads`)
+})
+
+Reading('looks again when what it searches by time expires meanwhile', async () => {
+  await using opened = await open()
+  const { broker, tiered, store } = opened
+  for (let number = 0; number < 9; number++) {
+    await send(broker, `m${number}`)
+    await pause(2)
+  }
+  for (const to of [3, 6, 9]) await tiered.offload(TOPIC, [{ queueId: 0, to }])
+  await tiered.trim(TOPIC, 0, 9)
+  const views = await broker.messages.peek({ topic: TOPIC, queueId: 0, fromOffset: 0 })
+  await broker.groups.create('billing')
+  broker.tierReader?.drop(tiered.topic(TOPIC).topicId)
+  store.beforeGet = async () => {
+    store.beforeGet = () => {}
+    await tiered.expire(TOPIC, 0, 3)
+  }
+  const to = { at: 'time', timeMs: views[1]?.storeAtMs ?? 0 } as const
+  const [result] = await broker.groups.resetOffsets('billing', { topic: TOPIC, to })
+  assert.is(result?.to, 3)
+})
+
+Reading('finds the oldest by key, however many sections lie between', async () => {
+  await using opened = await open({ queues: 2 })
+  const { broker, tiered } = opened
+  for (let number = 0; number < 20; number++) {
+    await send(broker, `m${number}`, { keys: number === 17 || number === 18 ? ['rare'] : [] })
+    await pause(2)
+  }
+  await tiered.offload(TOPIC, [{ queueId: 0, to: 10 }])
+  for (let to = 1; to <= 10; to++) await tiered.offload(TOPIC, [{ queueId: 1, to }])
+  for (const queueId of [0, 1]) await tiered.trim(TOPIC, queueId, 10)
+  const [view] = await broker.messages.find({ topic: TOPIC, key: 'rare', limit: 1 })
+  assert.is(view?.messageId, 'm17')
+})
+
+Reading('knows the age of what is only in the tier, and waits for nobody to tell it', async () => {
+  await using opened = await open()
+  const { broker, tiered, store } = opened
+  await sendMany(broker, 2)
+  await pause(30)
+  await sendMany(broker, 2, 2)
+  for (const { handle } of await take(broker, { batchMax: 2 })) await broker.ack(handle)
+  await tiered.offload(TOPIC, [{ queueId: 0, to: 4 }])
+  await tiered.trim(TOPIC, 0, 4)
+  const [view] = await broker.messages.peek({ topic: TOPIC, queueId: 0, fromOffset: 2 })
+  broker.tierReader?.drop(tiered.topic(TOPIC).topicId)
+  const bornAt = () =>
+    systemClock.wallMs() - (broker.groups.describe('billing').progress[0]?.oldestUnackedAgeMs ?? 0)
+  let go = (): void => {}
+  const held = new Promise<void>((resolve) => {
+    go = resolve
+  })
+  store.beforeGet = () => held
+  await broker.progress.load()
+  assert.ok(bornAt() <= (view?.storeAtMs ?? 0) + 5, 'not younger than it is')
+  go()
+  await pause(10)
+  await broker.progress.load()
+  assert.ok(Math.abs(bornAt() - (view?.storeAtMs ?? 0)) < 20)
 })
 
 Reading('dead-letters a message that is only in the tier', async () => {

@@ -174,6 +174,22 @@ Reader('never reads the same twice at a time', async () => {
   assert.is(store.gets.length, 2)
 })
 
+Reader('reads ahead of one up to what is on its way to another', async () => {
+  const { store, sections } = await stored([[{ queueId: 0, from: 0, count: 6 }]])
+  const reader = readerOf(store, { readAheadBytes: 4 << 20 })
+  const ref = refOf(sections[0])
+  await reader.loadFrame(ref, 0)
+  const frames = await Promise.all([3, 1, 2].map((offset) => reader.loadFrame(ref, offset)))
+  assert.equal(
+    frames.map(({ from }) => from),
+    [3, 1, 2],
+  )
+  const reads = store.gets.slice(1).sort((a, b) => a.from - b.from)
+  assert.is(reads.length, 3)
+  for (const [index, { from }] of reads.entries())
+    assert.ok(index === 0 || from >= (reads[index - 1]?.to ?? 0), 'nothing is read twice')
+})
+
 Reader('returns its permits, whatever becomes of a read', async () => {
   const { store, sections } = await stored([[{ queueId: 0, from: 0, count: 6 }]])
   const reader = readerOf(store, { readsMax: 1, cacheBytes: 1_000 })
