@@ -134,7 +134,8 @@ export class CoreBroker implements Broker {
     })
     this.#seal = new HandleSeal(place.secret)
     const { state, log, index } = this
-    this.tierReader = given.tier && new TierReader({ ...given.tier, settings: settings.tier })
+    this.tierReader =
+      given.tier && new TierReader({ ...given.tier, clock, settings: settings.tier })
     const { tierReader } = this
     this.deferred = new DeferredMessages({ ...components, state, log, index, settings })
     const { timers } = this.deferred

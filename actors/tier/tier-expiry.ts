@@ -14,6 +14,7 @@ import type { Topic } from '../topic/topic.ts'
 import { admitRetention } from '../upkeep/trim.ts'
 import { textOf } from './offloader.ts'
 import type { TierSettings } from './settings.ts'
+import type { TierReader } from './tier-reader.ts'
 import type { Turns } from './turns.ts'
 
 export interface TierExpiryDeps extends ActorSystemDeps {
@@ -21,6 +22,7 @@ export interface TierExpiryDeps extends ActorSystemDeps {
   readonly log: CommitLog
   readonly index: IndexStore
   readonly store: ObjectStore
+  readonly tierReader?: TierReader | undefined
   readonly namespace: string
   readonly turns: Turns
   readonly settings: TierSettings
@@ -94,10 +96,12 @@ export class TierExpiry {
 
   /** What nobody has any more goes, and the manifest says what is left. */
   async remove(): Promise<void> {
-    const { state, namespace } = this.#deps
+    const { state, namespace, tierReader } = this.#deps
     for (const topic of state.topics.values())
-      for (const object of topic.tier.drainCondemned())
+      for (const object of topic.tier.drainCondemned()) {
+        tierReader?.dropObject(topic.topicId, object)
         if (object.namespace === namespace) this.#condemn(topic.topicId, object)
+      }
     const failures: unknown[] = []
     for (const topicId of [...this.#condemned.keys()])
       await this.#remove(topicId).catch((error: unknown) => failures.push(error))

@@ -1,17 +1,20 @@
 import type { PlacedSection } from '../../machines/tier/topic-tier.ts'
 import { BrokerError } from '../../model/errors.ts'
+import type { Clock } from '../../model/ports.ts'
 import { type TierObject, tierObjectKey } from '../../model/tier/tier-objects.ts'
 import type { ObjectStore } from '../../storage/ports/object-store.ts'
 import { type Frame, type FrameEntry, readFrame } from '../../storage/tier/segment-frame.ts'
 import { readIndex, type SectionIndex } from '../../storage/tier/segment-index.ts'
 import { readNames, type SegmentNames } from '../../storage/tier/segment-names.ts'
+import { BoundedStore } from './bounded-store.ts'
 import { type Cached, type Part, PartCache } from './part-cache.ts'
 import { Permits } from './permits.ts'
 import type { TierSettings } from './settings.ts'
 
 export interface TierReaderDeps {
   readonly store: ObjectStore
-  readonly settings: Pick<TierSettings, 'cacheBytes' | 'readAheadBytes' | 'readsMax'>
+  readonly clock: Pick<Clock, 'after'>
+  readonly settings: Pick<TierSettings, 'cacheBytes' | 'readAheadBytes' | 'readsMax' | 'requestMs'>
 }
 
 /** A frame in the cache, or one that is on its way there. */
@@ -73,8 +76,9 @@ export class TierReader {
   #misses = 0
   #bytesRead = 0
 
-  constructor({ store, settings }: TierReaderDeps) {
-    this.#store = store
+  constructor({ store, clock, settings }: TierReaderDeps) {
+    const { signal } = this.#closing
+    this.#store = new BoundedStore(store, { clock, requestMs: settings.requestMs, signal })
     this.#cache = new PartCache(settings.cacheBytes)
     // What is read ahead must not push out what is being read.
     this.#readAheadBytes = Math.min(settings.readAheadBytes, Math.floor(settings.cacheBytes / 4))
@@ -306,9 +310,7 @@ export class TierReader {
 
   #get(key: string, range: ByteRange): Promise<Buffer> {
     return this.#permits.use(async () => {
-      const { signal } = this.#closing
-      signal.throwIfAborted()
-      const bytes = await this.#store.get(key, { range, signal })
+      const bytes = await this.#store.get(key, { range })
       this.#bytesRead += bytes.length
       return bytes
     })

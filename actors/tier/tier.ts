@@ -29,6 +29,7 @@ import type { TierSettings } from './settings.ts'
 import { TierCosts } from './tier-cost.ts'
 import { TierExpiry } from './tier-expiry.ts'
 import { TierFacts } from './tier-facts.ts'
+import type { TierReader } from './tier-reader.ts'
 import { TierTallies } from './tier-tallies.ts'
 import { Turns } from './turns.ts'
 
@@ -38,6 +39,7 @@ export interface TierDeps extends ActorSystemDeps {
   readonly state: BrokerState
   readonly log: CommitLog
   readonly index: IndexStore
+  readonly tierReader?: TierReader | undefined
   readonly settings: TierSettings
 }
 
@@ -105,7 +107,7 @@ export class Tier {
     this.offloader.offloaded$.subscribe(({ topicId, object }) =>
       this.tallies.noteOffloaded(topicId, object),
     )
-    this.expiry = new TierExpiry(shared)
+    this.expiry = new TierExpiry({ ...shared, tierReader: deps.tierReader })
     const { offloader, expiry } = this
     this.janitor = new Janitor({ ...shared, offloader, expiry })
     this.#clock = new LoopClock(clock)
@@ -137,6 +139,7 @@ export class Tier {
   /** Resolves when nothing of a topic that has ended is in the store, and the log knows. */
   async dropTopic(topic: Topic): Promise<void> {
     const { store, namespace } = this
+    this.#deps.tierReader?.drop(topic.topicId)
     await dropTopic({ store, namespace, facts: this.#facts, turns: this.#turns }, topic)
     this.requests.forget(topic.topicId)
     this.tallies.forget(topic.topicId)

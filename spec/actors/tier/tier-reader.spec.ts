@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { TierReader } from '../../../actors/tier/tier-reader.ts'
+import { systemClock } from '../../../index.ts'
 import type { PlacedSection } from '../../../machines/tier/topic-tier.ts'
 import { BrokerError, isBrokerError } from '../../../model/errors.ts'
 import { type TierObject, tierObjectKey } from '../../../model/tier/tier-objects.ts'
@@ -56,12 +57,18 @@ interface Bounds {
   readonly cacheBytes?: number
   readonly readAheadBytes?: number
   readonly readsMax?: number
+  readonly requestMs?: number
 }
 
 const readerOf = (
   store: WatchedStore,
-  { cacheBytes = 64 << 20, readAheadBytes = 1 << 20, readsMax = 4 }: Bounds = {},
-) => new TierReader({ store, settings: { cacheBytes, readAheadBytes, readsMax } })
+  { cacheBytes = 64 << 20, readAheadBytes = 1 << 20, readsMax = 4, requestMs = 5_000 }: Bounds = {},
+) =>
+  new TierReader({
+    store,
+    clock: systemClock,
+    settings: { cacheBytes, readAheadBytes, readsMax, requestMs },
+  })
 
 const offsetIn = (frame: Frame, offset: number): number => {
   const { type, payload } = frame.record(offset)
@@ -209,6 +216,15 @@ Reader('returns its permits, whatever becomes of a read', async () => {
   )
   assert.is(store.readingMax, 1)
   assert.equal([reader.traffic.reading, reader.traffic.waiters], [0, 0])
+})
+
+Reader('waits for no store that hangs', async () => {
+  const { store, sections } = await stored([[{ queueId: 0, from: 0, count: 2 }]])
+  const reader = readerOf(store, { requestMs: 20 })
+  store.beforeGet = () => new Promise(() => {})
+  const error = await failure(reader.loadFrame(refOf(sections[0]), 0))
+  assert.ok(isBrokerError(error, 'TIER_UNAVAILABLE'))
+  assert.is(reader.traffic.reading, 0)
 })
 
 Reader('names object and position of what is damaged, and reads what is not', async () => {
