@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Clock } from '../../model/ports.ts'
 
 /** Hashed or sent in one go: a millisecond or two. */
-const SLICE_BYTES = 512 * 1024
+export const SLICE_BYTES = 512 * 1024
 
 export interface PayloadHashes {
   /** Base64, as the header Content-MD5 has it. */
@@ -51,11 +51,23 @@ export class Payload {
   async hash({ soon }: Pick<Clock, 'soon'>, { withSha256 }: { withSha256: boolean }) {
     const md5 = createHash('md5')
     const sha256 = withSha256 ? createHash('sha256') : undefined
+    const breathe = breathing({ soon })
     for (const slice of this.slices()) {
       md5.update(slice)
       sha256?.update(slice)
-      await new Promise<void>((resolve) => soon(resolve))
+      await breathe(slice.length)
     }
     this.#hashes = { md5: md5.digest('base64'), sha256: sha256?.digest('hex') }
+  }
+}
+
+/** A pause for everybody else whenever so many bytes were worked through. */
+export const breathing = ({ soon }: Pick<Clock, 'soon'>): ((bytes: number) => Promise<void>) => {
+  let since = 0
+  return async (bytes) => {
+    since += bytes
+    if (since < SLICE_BYTES) return
+    since = 0
+    await new Promise<void>((resolve) => soon(resolve))
   }
 }

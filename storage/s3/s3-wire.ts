@@ -4,7 +4,7 @@ import * as https from 'node:https'
 import type { Clock } from '../../model/ports.ts'
 import type { RequestKind } from '../../model/tier/requests.ts'
 import type { OnRequest } from '../ports/object-store.ts'
-import { Payload } from './payload.ts'
+import { breathing, Payload } from './payload.ts'
 import { Received } from './received.ts'
 
 /** What the client would have sent: as much of it as is looked at here. */
@@ -94,7 +94,7 @@ export class S3Wire {
         request.on('response', (response) => {
           takeIn(asked, response, counts).then(resolve, reject)
         })
-        send(request, asked.body, counts).catch(reject)
+        send(request, asked.body, { counts, clock }).catch(reject)
       })
     } finally {
       cancelTimeout()
@@ -131,12 +131,19 @@ interface Answer {
 const timedOut = (timeoutMs: number): Error =>
   Object.assign(new Error(`no whole answer within ${timeoutMs} ms`), { name: 'TimeoutError' })
 
-const send = async (request: http.ClientRequest, body: unknown, counts: Counts): Promise<void> => {
+const send = async (
+  request: http.ClientRequest,
+  body: unknown,
+  { counts, clock }: { readonly counts: Counts; readonly clock: Clock },
+): Promise<void> => {
   const slices = body instanceof Payload ? body.slices() : bytesIn(body)
+  const breathe = breathing(clock)
   for (const slice of slices) {
     if (request.destroyed) return
     counts.sentBytes += slice.length
+    // A socket with room drains within the turn, so that waiting for it is no pause.
     if (!request.write(slice)) await drained(request)
+    await breathe(slice.length)
   }
   request.end()
 }
