@@ -157,6 +157,28 @@ Reading('lets trouble of one queue in the tier starve no other queue', async () 
   assert.ok(woken.length > 0 && woken.every(({ message }) => message.queueId === 1))
 })
 
+Reading('leaves what came back and cannot be read, and goes on behind it', async () => {
+  await using opened = await open()
+  const { broker, tiered, store } = opened
+  await sendMany(broker, 4)
+  const [first, second] = await take(broker, { batchMax: 2 })
+  if (second) await broker.ack(second.handle)
+  await tiered.offload(TOPIC, [{ queueId: 0, to: 2 }])
+  await tiered.trim(TOPIC, 0, 2)
+  if (first) await broker.extend(first.handle, 0)
+  store.beforeGet = () => {
+    throw new BrokerError('TIER_UNAVAILABLE', { store: 'memory', operation: 'get', reason: 'x' })
+  }
+  assert.equal((await take(broker)).map(text), ['m2', 'm3'])
+  assert.ok(isBrokerError(await failure(take(broker)), 'TIER_UNAVAILABLE'))
+  store.beforeGet = () => {}
+  const again = await take(broker)
+  assert.equal(
+    again.map((delivery) => [text(delivery), delivery.attempt]),
+    [['m0', 2]],
+  )
+})
+
 Reading('does not wait for a slow tier when another queue has messages', async () => {
   await using opened = await open({ queues: 2 })
   const { broker, tiered, store } = opened
@@ -452,6 +474,22 @@ Reading('knows the age of what is only in the tier, and waits for nobody to tell
   await pause(10)
   await broker.progress.load()
   assert.ok(Math.abs(bornAt() - (view?.storeAtMs ?? 0)) < 20)
+})
+
+Reading('holds on to no frame for what it answers', async () => {
+  await using opened = await open()
+  const { broker, tiered } = opened
+  const bytes = 100 << 10
+  for (let number = 0; number < 4; number++)
+    await send(broker, Buffer.alloc(bytes, number), { keys: ['k'] })
+  await tiered.offload(TOPIC, [{ queueId: 0, to: 4 }])
+  await tiered.trim(TOPIC, 0, 4)
+  const views = await broker.messages.find({ topic: TOPIC, key: 'k' })
+  assert.equal(
+    views.map(({ body }) => body.buffer.byteLength),
+    views.map(() => bytes),
+  )
+  assert.is(views.length, 4)
 })
 
 Reading('dead-letters a message that is only in the tier', async () => {
