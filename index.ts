@@ -9,11 +9,13 @@ import { CoreBroker } from './actors/broker/broker.ts'
 import { brokerSettingsOf, type SomeBrokerSettings } from './actors/broker/settings.ts'
 import { BrokerMetrics } from './actors/metrics/broker-metrics.ts'
 import { tierOff } from './actors/tier/tier-off.ts'
+import { TierAdmin } from './actors/tier/tiering.ts'
 import type { AdminPort } from './model/admin.ts'
 import type { BackupHeader, OnProgress, WrittenBackup } from './model/backup.ts'
 import type { Examination, VerifyStep } from './model/doctor.ts'
 import { BrokerError } from './model/errors.ts'
 import type { Clock, Logger, Random } from './model/ports.ts'
+import type { Tiering } from './model/tier/tier-admin.ts'
 import { VERSION } from './model/version.ts'
 import { openTier, type TierOption } from './open-tier.ts'
 import { Accounts } from './protocols/accounts/accounts.ts'
@@ -206,7 +208,7 @@ const openBroker = async (options: BrokerOptions & { readonly brokerName?: strin
     const broker = await CoreBroker.open({ clock, logger, place, inspect, tier }, settings)
     const { brokerName = 'glasspost' } = options
     const grpcMetrics = new GrpcMetrics(broker)
-    const tiering = tierOff
+    const tiering = tieringOf(broker, clock)
     const tierSources = broker.tier && { tiering, tallies: broker.tier.tallies }
     const brokerMetrics = new BrokerMetrics(broker, tierSources)
     const sources = [brokerMetrics, grpcMetrics, processMetrics]
@@ -244,6 +246,12 @@ const openBroker = async (options: BrokerOptions & { readonly brokerName?: strin
     for (const part of owned) await part.close()
     throw error
   }
+}
+
+const tieringOf = (broker: CoreBroker, clock: Clock): Tiering => {
+  const { state, tier, tierReader } = broker
+  if (tier === undefined || tierReader === undefined) return tierOff
+  return new TierAdmin({ tier, state, clock, cache: () => tierReader.cache })
 }
 
 const DAYS_400 = 400 * 86_400_000

@@ -3,7 +3,7 @@ import { type ActorRefFrom, createActor, fromPromise } from 'xstate'
 import { offloadMachine, type OffloadRef } from '../../machines/tier/offload.machine.ts'
 import { isReservedTopic } from '../../model/addressing/names.ts'
 import type { LoopDescription } from '../../model/admin.ts'
-import type { TierObject } from '../../model/tier/tier-objects.ts'
+import { type TierObject, tierObjectKey } from '../../model/tier/tier-objects.ts'
 import type { ActorSystemDeps } from '../system/supervision.ts'
 import { LoopClock } from '../system/xstate-clock.ts'
 import type { ConsumeQueue } from '../topic/consume-queue.ts'
@@ -28,6 +28,7 @@ interface Offloading {
 
 export interface Offloaded {
   readonly topicId: number
+  readonly key: string
   readonly object: TierObject
 }
 
@@ -71,6 +72,11 @@ export class Offloader {
         beginAnew: ({ context }) => this.#begunAnew(context),
       },
     })
+  }
+
+  /** Nothing begins any more. */
+  get isStopped(): boolean {
+    return this.#isStopped
   }
 
   /** Charts there are: queues with work. */
@@ -239,7 +245,10 @@ export class Offloader {
       endRide: () => {
         for (const { actor } of riding.splice(0)) actor.send({ type: 'offload.rideEnded' })
       },
-      offloaded: (object) => this.offloaded$.next({ topicId, object }),
+      offloaded: (object) => {
+        const key = tierObjectKey(topicId, object)
+        this.offloaded$.next({ topicId, key, object })
+      },
     }
   }
 }
@@ -247,7 +256,7 @@ export class Offloader {
 const descriptionOf = ({ actor, clock }: Offloading): OffloadDescription => {
   const { value, context } = actor.getSnapshot()
   const { failures, lastError } = context
-  const state = typeof value === 'string' ? value : (Object.values(value)[0] as string)
+  const state = typeof value === 'string' ? value : Object.entries(value).flat().join('.')
   const { nextTryInMs } = clock
   return { state, reason: failures > 0 ? textOf(lastError) : undefined, nextTryInMs }
 }

@@ -1,13 +1,14 @@
 import type { OnRequest } from './object-store.ts'
 
-/** Between a store, which is opened first, and whoever counts its requests. */
+/** Between a store, which is opened first, and those who count its requests. */
 export class RequestTap {
-  #listener: OnRequest = () => {}
+  readonly #listeners: OnRequest[] = []
 
-  readonly onRequest: OnRequest = (request) => this.#listener(request)
+  readonly onRequest: OnRequest = (request) => {
+    for (const listener of this.#listeners) listener(request)
+  }
 
-  /** One listener; a later one takes the place of an earlier one. */
   listen(listener: OnRequest): void {
-    this.#listener = listener
+    this.#listeners.push(listener)
   }
 }

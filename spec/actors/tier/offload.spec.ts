@@ -121,6 +121,7 @@ Offload('a broker without its tier says whose history is missing', async () => {
 Offload('the budget pauses offloading, visibly, and lets go of it again', async () => {
   const scene = await TierScene.open({
     tier: { budgetPerMonth: 0.001, janitorEveryMs: 1e9, tickMs: 60_000 },
+    settings: { upkeepRestMs: 600_000 },
   })
   await scene.create('dear')
   await scene.send('dear', 200, 500)

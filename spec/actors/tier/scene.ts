@@ -145,6 +145,8 @@ export interface SceneOptions {
   readonly tier?: Partial<TierSettings>
   readonly settings?: Partial<BrokerSettings>
   readonly seed?: number
+  /** Another number, other tokens. */
+  readonly life?: number
 }
 
 /** A broker with a tier in simulated time: it can be killed, and its store can fail. */
@@ -159,6 +161,7 @@ export class TierScene {
   store: FaultyStore
   #tap = new RequestTap()
   #sent = 0
+  #starts = 0
 
   constructor(options: SceneOptions = {}) {
     this.#options = options
@@ -191,7 +194,10 @@ export class TierScene {
     const note = (level: string) => (fields: unknown, message: string) => {
       this.lines.push(`${level} ${message} ${JSON.stringify(fields)}`)
     }
-    const tier = { store: this.store, random: seededRandom(this.lines.length + 1) }
+    const tier = {
+      store: this.store,
+      random: seededRandom((this.#options.life ?? 1) + this.#starts++),
+    }
     const settings = brokerSettingsOf({
       ...brokerDefaults,
       reclaim: { extentBytes: 16 << 10, carryBelow: 0.25, reclaimMs: 60_000 },
