@@ -82,6 +82,14 @@ export type {
   ScheduleRule,
   Schedules,
 } from './model/schedule/schedules.ts'
+export type {
+  Tiering,
+  TierQueueStatus,
+  TierResidue,
+  TierStatus,
+  TierStep,
+  TierTopicStatus,
+} from './model/tier/tier-admin.ts'
 export type { Span } from './model/timer/span.ts'
 export type {
   PendingTimer,
@@ -227,6 +235,7 @@ const openBroker = async (options: BrokerOptions & { readonly brokerName?: strin
       metrics: () => metrics.text(),
       backup: (directory, onProgress) =>
         saveBackup(directory, backup(broker, { writtenBy }), onProgress),
+      tiering,
       owned,
     })
     const admin: AdminPort = {

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { CoreBroker } from '../actors/broker/broker.ts'
+import { tierOff } from '../actors/tier/tier-off.ts'
 import { brokerDefaults } from '../actors/broker/settings.ts'
 import { createBroker, systemClock, systemRandom } from '../index.ts'
 import { EmbeddedBroker } from '../protocols/embedded/embedded-broker.ts'
@@ -70,6 +71,7 @@ const openSlow = async (
     audit: unused,
     metrics: unused,
     backup: unused,
+    tiering: tierOff,
     owned: [place],
   })
   return { broker, core }

@@ -1,4 +1,6 @@
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createBroker } from '../index.ts'
@@ -18,7 +20,7 @@ interface Board {
 const words = new Set(
   (
     'sum min max rate increase topk by or bool vector histogram_quantile label_values le ' +
-    'node_id topic consumer_group reason cause version kind buffer'
+    'node_id topic consumer_group reason cause version kind buffer state operation'
   ).split(' '),
 )
 
@@ -42,13 +44,17 @@ const namesIn = (query: string): string[] =>
     .filter((name) => /^[a-z]/.test(name) && !words.has(name))
 
 const scrape = async (): Promise<string> => {
-  await using broker = await createBroker({ memory: true })
+  const directory = await mkdtemp(join(tmpdir(), 'glasspost-board-'))
+  await using broker = await createBroker({ memory: true, tier: { directory } })
   await broker.topics.create('orders', { type: 'MIXED' })
   await broker.send('orders', { body: 'one' })
   const [message] = await broker.receive({ topic: 'orders', group: 'billing' })
   await message?.extend(0)
   await broker.receive({ topic: 'orders', group: 'billing' })
-  return await broker.metrics()
+  for await (const { problem } of broker.tiering.offload()) assert.is(problem, undefined)
+  const text = await broker.metrics()
+  await rm(directory, { recursive: true })
+  return text
 }
 
 Grafana('every metric that it queries is in a real scrape', async () => {

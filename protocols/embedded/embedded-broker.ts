@@ -20,6 +20,7 @@ import type {
   Topics,
 } from '../../model/ports.ts'
 import type { Schedules } from '../../model/schedule/schedules.ts'
+import type { Tiering } from '../../model/tier/tier-admin.ts'
 import type { Span } from '../../model/timer/span.ts'
 import type { Timers } from '../../model/timer/timers.ts'
 import type { TransactionCheck, Transactions } from '../../model/transaction/transactions.ts'
@@ -74,6 +75,7 @@ export interface EmbeddedParts {
   /** The text of `/metrics`. */
   readonly metrics: () => Promise<string>
   readonly backup: (directory: string, onProgress?: OnProgress) => Promise<WrittenBackup>
+  readonly tiering: Tiering
   /** Closed with the broker, in this order. */
   readonly owned: readonly { close(): Promise<void> }[]
 }
@@ -124,6 +126,11 @@ export class EmbeddedBroker {
   /** Half messages that wait for the decision of their producer. */
   get transactions(): Transactions {
     return this.#parts.broker.transactions
+  }
+
+  /** History in the tier: what is there, waits and costs. To be offloaded, verified, fetched. */
+  get tiering(): Tiering {
+    return this.#parts.tiering
   }
 
   /** Time, where it stands still until told to go on: `memory: true` with `clock: 'manual'`. */

@@ -25,15 +25,18 @@ async function* partsOf<Step extends TierStep>(
   partsOfStep: (step: Step) => readonly Uint8Array[],
 ): AsyncGenerator<Uint8Array> {
   const told = { objects: 0, bytes: 0, problems: 0 }
+  let hasBegun = false
   try {
     for await (const step of begin()) {
-      told.objects++
+      hasBegun = true
+      // Of what never became an object, or is one no more, only the problem counts.
+      if (step.bytes > 0) told.objects++
       told.bytes += step.bytes
       if (step.problem !== undefined) told.problems++
       yield* partsOfStep(step)
     }
   } catch (error) {
-    if (told.objects === 0 || !isBrokerError(error)) throw error
+    if (!hasBegun || !isBrokerError(error)) throw error
     const { code, kind, message, remedy } = error
     yield lineOf({ type: 'failed', code, kind, message, remedy })
     return

@@ -1,10 +1,11 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { systemClock, systemRandom } from '../../index.ts'
 import { BrokerError } from '../../model/errors.ts'
+import type { TierStatus } from '../../model/tier/tier-admin.ts'
 import { DirectoryObjectStore } from '../../storage/directory/directory-object-store.ts'
 import { openDoor, type OpenedDoor } from '../protocols/http/support/http-door.ts'
 import {
@@ -15,7 +16,7 @@ import {
   topicStatus,
 } from '../support/scripted-tier.ts'
 import { eventually } from '../support/waiting.ts'
-import { run, runCli } from './support/broker-process.ts'
+import { run, runCli, startBroker } from './support/broker-process.ts'
 import { built, cli } from './support/built.ts'
 
 interface Context {
@@ -40,6 +41,12 @@ Tier.after.each(async ({ folder, door }) => {
   await door[Symbol.asyncDispose]()
   await rm(folder, { recursive: true, force: true })
 })
+
+const filesIn = async (folder: string): Promise<string[]> => {
+  const found = await readdir(folder, { recursive: true, withFileTypes: true })
+  const files = found.filter((entry) => entry.isFile())
+  return files.map(({ parentPath, name }) => relative(folder, join(parentPath, name)))
+}
 
 const away = new BrokerError('TIER_UNAVAILABLE', {
   ...{ store: 's3://bucket', operation: 'put x' },
@@ -168,6 +175,66 @@ Tier('a broker without a tier says so, and how to get one', async ({ glasspost, 
         '  Start it with `--tier directory` or `--tier s3`. (TIER_OFF)\n',
     )
   }
+})
+
+Tier('a broker with a directory: offloaded, verified, fetched, dropped', async ({ folder }) => {
+  const flags = ['--tier', 'directory', '--local-age-ms', '1', '--upkeep-rest-ms', '50']
+  const broker = await startBroker({ dataDir: join(folder, 'data'), flags })
+  const glasspost = (...args: string[]) => runCli('--url', `http://${broker.http}`, ...args)
+  const status = async () => {
+    const { stdout } = await glasspost('tier', 'status', '--json')
+    return JSON.parse(stdout) as TierStatus
+  }
+  const series = async () => {
+    const answer = await fetch(`http://${broker.http}/metrics`)
+    const lines = (await answer.text()).split('\n')
+    return lines.filter((line) => line.includes('topic="history"') && line.includes('tier'))
+  }
+  await glasspost('topic', 'create', 'history', '--queues', '2')
+  for (let index = 0; index < 4; index++) await glasspost('send', 'history', `message ${index}`)
+  const before = await glasspost('tier', 'status', 'history')
+  assert.match(before.stdout, /^history +0 +holding +2 +- +0\.\.2 +in /m)
+
+  const offloaded = await glasspost('tier', 'offload', 'history')
+  assert.match(offloaded.stdout, /^offloaded \d objects? /, offloaded.stderr)
+  const [topic] = (await status()).topics
+  assert.equal([topic?.topic, topic?.state], ['history', 'serving'])
+  assert.equal(
+    topic?.queues.map(({ tierMin, tierEnd, behind }) => [tierMin, tierEnd, behind]),
+    [
+      [0, 2, 0],
+      [0, 2, 0],
+    ],
+  )
+  assert.ok((topic?.traffic.requests.put ?? 0) > 0 && (topic?.costPerMonth ?? 0) > 0)
+  const localMin = async () => (await status()).topics[0]?.queues.map((queue) => queue.localMin)
+  await eventually('the log lets go', async () => String(await localMin()) === '2,2', 10_000)
+  assert.match((await glasspost('peek', 'history')).stdout, 'message 0')
+  const verified = await glasspost('tier', 'verify')
+  assert.equal([verified.code, verified.stderr], [0, ''], verified.stdout)
+
+  const to = join(folder, 'fetched')
+  assert.is((await glasspost('tier', 'fetch', 'history', '--to', to)).code, 0)
+  const cold = join(folder, 'data', 'tier')
+  for (const name of await filesIn(to))
+    assert.ok((await readFile(join(to, name))).equals(await readFile(join(cold, name))), name)
+  assert.ok((await filesIn(to)).length > 1)
+  const [segment = ''] = (await filesIn(cold)).filter((name) => name.endsWith('.segment'))
+  const whole = await readFile(join(cold, segment))
+  await writeFile(join(cold, segment), Buffer.from(whole).fill(7, 100, 101))
+  const damaged = await glasspost('tier', 'verify', 'history')
+  assert.equal([damaged.code, /^1 WRONG$/m.test(damaged.stdout)], [1, true], damaged.stdout)
+  await writeFile(join(cold, segment), whole)
+  assert.is((await glasspost('tier', 'verify', 'history')).code, 0)
+
+  assert.ok((await series()).length > 10)
+  await glasspost('topic', 'delete', 'history')
+  assert.equal(await series(), [])
+  const isEmpty = async () => (await filesIn(cold)).length === 0
+  await eventually('its objects are gone', isEmpty, 10_000)
+  assert.is((await glasspost('audit', '--tier')).code, 0)
+  await broker.end('SIGTERM')
+  assert.is(broker.stderr(), '')
 })
 
 Tier('start says where the tier is, when there is one', async ({ folder }) => {

@@ -58,7 +58,8 @@ const offload = (world: World): Command =>
         '\nCosts more requests than to wait. Stopping it stops after an object.',
       ),
     async (admin, [topic]) => {
-      const ended = await watch(admin, { topic, title: 'offloading', path: '/v1/tier/offload' })
+      const how = { title: 'offloading', path: '/v1/tier/offload', textOf: messagesText }
+      const ended = await watch(admin, { ...how, topic })
       conclude(admin, ended, 'offloaded')
     },
   )
@@ -74,7 +75,8 @@ const verify = (world: World): Command =>
         '\nDownloads everything once, which the store may bill. Exit code 1 when something is wrong.',
       ),
     async (admin, [topic]) => {
-      const ended = await watch(admin, { topic, title: 'verifying', path: '/v1/tier/verify' })
+      const how = { title: 'verifying', path: '/v1/tier/verify', textOf: countText }
+      const ended = await watch(admin, { ...how, topic })
       conclude(admin, ended, 'verified')
     },
   )
@@ -115,6 +117,7 @@ interface Ended {
   readonly directory?: string
 }
 
+const messagesText = (count: number): string => `${count.toLocaleString('en-US')} messages`
 const countText = (count: number): string => `${count.toLocaleString('en-US')} objects`
 
 /** Passes steps on, shows how far it is, and keeps what is wrong. */
@@ -132,11 +135,18 @@ async function* eachOf<Step extends { key: string; done: number; of: number; pro
   }
 }
 
+interface Watched {
+  readonly topic: string | undefined
+  readonly title: string
+  readonly path: string
+  readonly textOf: (count: number) => string
+}
+
 const watch = async (
   { client }: Admin,
-  { topic, title, path: to }: { topic: string | undefined; title: string; path: string },
+  { topic, title, path: to, textOf }: Watched,
 ): Promise<Ended> => {
-  const bar = progressBar(title, countText)
+  const bar = progressBar(title, textOf)
   const problems: Problem[] = []
   try {
     const asked = { method: 'POST', path: to, query: { topic } } as const

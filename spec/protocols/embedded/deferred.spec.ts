@@ -1,5 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { tierOff } from '../../../actors/tier/tier-off.ts'
 import { isBrokerError } from '../../../model/errors.ts'
 import type { MessageDraft } from '../../../model/message/encode.ts'
 import { EmbeddedBroker } from '../../../protocols/embedded/embedded-broker.ts'
@@ -25,6 +26,7 @@ const aProgram = () => {
     audit: () => Promise.reject(new Error('not part of this spec')),
     metrics: () => Promise.reject(new Error('not part of this spec')),
     backup: () => Promise.reject(new Error('not part of this spec')),
+    tiering: tierOff,
     owned: [],
   })
   return { broker, fake, clock, logger }
