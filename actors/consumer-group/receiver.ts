@@ -500,6 +500,8 @@ export class Receiver {
     const attempt = table.attempt[slot] as number
     const { epoch, skewMs } = this.#deps.leases
     subscription.messagesOut++
+    const queue = subscription.topic.queues[cell.address.queueId]
+    if (queue && message.queueOffset < queue.localMin) subscription.tieredOut++
     subscription.bytesOut += message.body.length
     const { causes } = subscription.group
     if (cause !== 'first') causes.set(cause, (causes.get(cause) ?? 0) + 1)

@@ -16,6 +16,8 @@ export class Subscription {
   /** Queue with which the next receive begins, so that all are served alike. */
   turn = 0
   messagesOut = 0
+  /** Of these, read from the tier. */
+  tieredOut = 0
   bytesOut = 0
   deadLettered = 0
 

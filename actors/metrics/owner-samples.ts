@@ -53,7 +53,7 @@ function* samplesOfSubscription(
   subscription: Subscription,
   progress: Progress,
 ): Generator<MetricSample> {
-  const { topic, messagesOut, bytesOut, deadLettered } = subscription
+  const { topic, messagesOut, bytesOut, tieredOut, deadLettered } = subscription
   let inFlight = 0
   let ready = 0
   let lagMs = 0
@@ -74,5 +74,11 @@ function* samplesOfSubscription(
   yield { name: 'rocketmq_consumer_lag_messages', labels, value: inFlight + ready }
   yield { name: 'rocketmq_consumer_lag_latency', labels, value: lagMs }
   yield { name: 'rocketmq_consumer_queueing_latency', labels, value: queueingMs }
+  if (tieredOut > 0) {
+    const tiered = { storage_type: 'tiered', storage_medium: 'blob', topic: topic.name }
+    const name = 'rocketmq_tiered_store_messages_out_total'
+    // RocketMQ calls it `group` here.
+    yield { name, labels: { ...tiered, group: ofGroup['consumer_group'] ?? '' }, value: tieredOut }
+  }
   yield { name: 'rocketmq_send_to_dlq_messages_total', labels: ofTopic, value: deadLettered }
 }

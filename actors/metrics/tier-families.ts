@@ -12,6 +12,7 @@ export const tierFamilies: readonly MetricFamily[] = [
   histogram('rocketmq_tiered_store_provider_download_bytes', 'Bytes received by one request'),
   gauge('rocketmq_tiered_store_dispatch_behind', 'Messages that only the log has'),
   counter('rocketmq_tiered_store_messages_dispatch_total', 'Offloaded, since the start'),
+  counter('rocketmq_tiered_store_messages_out_total', 'Delivered from the tier, since the start'),
   counter('rocketmq_tiered_store_read_ahead_cache_access_total', 'Frames asked of the cache'),
   counter('rocketmq_tiered_store_read_ahead_cache_hit_total', 'Of these, found in it'),
   gauge('rocketmq_tiered_store_read_ahead_cache_count', 'Frames read back and kept in memory'),

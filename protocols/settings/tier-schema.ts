@@ -35,6 +35,11 @@ export const tiering = z.strictObject({
     otherwise: 128 * MIB,
   }),
   uploadsMax: whole('segments being uploaded at one time', { min: 1, max: 64, otherwise: 2 }),
+  requestMs: whole('a request to the store, its tries included, that takes longer has failed', {
+    min: SECOND,
+    max: DAY,
+    otherwise: 5 * MINUTE,
+  }),
   cacheBytes: whole('memory for what was read back', {
     min: MIB,
     max: 64 * GIB,

@@ -69,6 +69,13 @@ Tiering('has it in its data directory by default, and needs it from then on', as
   }
   const again = await open(dataDir, 'directory')
   assert.equal(await received(again, 'billing'), everything)
+  await again.send('orders', { body: 'new' })
+  await again.receive({ topic: 'orders', group: 'billing' })
+  const lines = (await again.metrics()).split('\n')
+  const outs = lines.filter((line) => /^rocketmq_\w*messages_out_total\{/.test(line))
+  assert.is(outs.length, 2, outs.join('\n'))
+  for (const line of outs)
+    assert.match(line, line.includes('tiered') ? /group="billing".* 50$/ : /="billing".* 51$/)
   await again.close()
 })
 
