@@ -112,6 +112,25 @@ Clearing('the janitor removes what nobody claims, after a period of grace', asyn
   await scene.close()
 })
 
+Clearing('a buffer or permit that nobody uses is found by the audit', async () => {
+  const scene = await TierScene.open()
+  assert.equal([...scene.tier.residue()], [])
+  const { signal } = new AbortController()
+  let release = (): void => {}
+  const leaked = scene.tier.permits.use(1, signal, () =>
+    scene.tier.pool.use(8, signal, () => new Promise<void>((resolve) => (release = resolve))),
+  )
+  await scene.clock.settle()
+  assert.equal(
+    [...scene.tier.residue()].map(({ owner, what }) => `${owner}: ${what}`),
+    ['tier: 1 buffers', 'tier: 1 permits to upload'],
+  )
+  release()
+  await scene.until(leaked)
+  assert.equal([...scene.tier.residue()], [])
+  await scene.close()
+})
+
 Clearing('a listing that fails is a state of the janitor, and it looks again', async () => {
   const scene = await TierScene.open()
   scene.store.fault = (call) => (call === 'list' ? 'throw' : undefined)
