@@ -23,19 +23,26 @@ export class TierCosts {
   get total(): TierCost {
     const { budgetPerMonth } = this.#settings
     let perMonth = 0
-    for (const topicId of new Set([...this.#requests.topics(), ...this.#state.topics.keys()]))
-      perMonth += this.perMonth(topicId)
+    for (const topicId of this.#requests.topics()) perMonth += this.#asked(topicId)
+    for (const topic of this.#state.topics.values()) perMonth += this.#stored(topic)
     return { perMonth, budgetPerMonth, isPaused: budgetPerMonth > 0 && perMonth > budgetPerMonth }
   }
 
   perMonth(topicId: number): number {
-    const { prices } = this.#settings
-    const topic = this.#state.topics.get(topicId)
-    const stored = ((topic ? bytesOf(topic) : 0) / GIB) * prices.perGibMonth
+    return this.#asked(topicId) + this.#stored(this.#state.topics.get(topicId))
+  }
+
+  #stored(topic: Topic | undefined): number {
+    if (topic === undefined || topic.tier.objects.length === 0) return 0
+    return (bytesOf(topic) / GIB) * this.#settings.prices.perGibMonth
+  }
+
+  #asked(topicId: number): number {
+    const { requests } = this.#settings.prices
     const ofDay = this.#requests.ofDay(topicId)
-    let asked = 0
-    for (const kind of requestKinds) asked += (ofDay[kind] * prices.requests[kind]) / 1_000
-    return stored + asked * DAYS_A_MONTH
+    let perDay = 0
+    for (const kind of requestKinds) perDay += (ofDay[kind] * requests[kind]) / 1_000
+    return perDay * DAYS_A_MONTH
   }
 }
 
