@@ -15,6 +15,7 @@ import {
   tierStatus,
   topicStatus,
 } from '../support/scripted-tier.ts'
+import { S3_BUCKET, S3_CREDENTIALS, openS3Server } from '../support/s3-server.ts'
 import { eventually } from '../support/waiting.ts'
 import { run, runCli, startBroker } from './support/broker-process.ts'
 import { built, cli } from './support/built.ts'
@@ -235,6 +236,35 @@ Tier('a broker with a directory: offloaded, verified, fetched, dropped', async (
   assert.is((await glasspost('audit', '--tier')).code, 0)
   await broker.end('SIGTERM')
   assert.is(broker.stderr(), '')
+})
+
+Tier('a broker with S3: by the flags that docs/tiering.md shows', async ({ folder }) => {
+  const s3 = await openS3Server()
+  const { accessKeyId, secretAccessKey } = S3_CREDENTIALS
+  const bucket = ['--s3-bucket', S3_BUCKET, '--s3-prefix', 'broker-a', '--s3-region', 'us-east-1']
+  const endpoint = ['--s3-endpoint', s3.endpoint, '--s3-force-path-style']
+  const ports = ['--grpc-port', '0', '--http-port', '0', '--data-dir', join(folder, 'data')]
+  const broker = run(
+    [process.execPath, cli, 'start', ...ports, '--tier', 's3', ...bucket, ...endpoint],
+    { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey },
+  )
+  await eventually('it is ready', () => broker.stdout().includes('Ctrl-C'), 10_000)
+  const place = `s3://${S3_BUCKET}/broker-a`
+  assert.ok(broker.stdout().includes(`\n  tier    ${place} at ${s3.endpoint}\n`))
+  const url = /admin +(http:\S+)/.exec(broker.stdout())?.[1] ?? ''
+  const glasspost = (...args: string[]) => runCli('--url', url, ...args)
+  await glasspost('topic', 'create', 'history', '--queues', '1')
+  await glasspost('send', 'history', 'message')
+  assert.match((await glasspost('tier', 'offload')).stdout, /^offloaded 1 objects /)
+  assert.equal(
+    [...s3.objects.keys()].map((key) => key.replace(/^broker-a\/[0-9a-f]{16}\/\d+\//, '')).sort(),
+    ['0-0000000000000000.segment', 'manifest.json'],
+  )
+  assert.match((await glasspost('tier', 'status')).stdout, `tier     ${place}, namespace `)
+  assert.is((await glasspost('tier', 'verify')).code, 0)
+  await broker.end('SIGTERM')
+  assert.is(broker.stderr(), '')
+  await s3.close()
 })
 
 Tier('start says where the tier is, when there is one', async ({ folder }) => {
