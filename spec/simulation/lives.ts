@@ -1,5 +1,6 @@
 import { CoreBroker } from '../../actors/broker/broker.ts'
 import { type BrokerSettings, brokerDefaults } from '../../actors/broker/settings.ts'
+import type { TierComponents } from '../../actors/tier/components.ts'
 import type { Clock, Logger } from '../../model/ports.ts'
 import type { PlaceEvent } from '../../storage/crashable/crashable-events.ts'
 import { CrashablePlace } from '../../storage/crashable/crashable-place.ts'
@@ -52,11 +53,18 @@ export class Lives {
   readonly logged = new Map<string, number>()
   readonly lines: string[] = []
   readonly #settings: BrokerSettings
+  readonly #tier: ((clock: Clock) => TierComponents) | undefined
   readonly #onEvent: (event: PlaceEvent) => void
   #lives = 0
 
-  constructor(seed: number, settings: BrokerSettings, onEvent: (event: PlaceEvent) => void) {
+  constructor(
+    seed: number,
+    settings: BrokerSettings,
+    onEvent: (event: PlaceEvent) => void,
+    tier?: (clock: Clock) => TierComponents,
+  ) {
     this.#settings = settings
+    this.#tier = tier
     this.#onEvent = onEvent
     this.place = new CrashablePlace({
       random: seededRandom(seed),
@@ -72,6 +80,7 @@ export class Lives {
       logger: this.#logger(),
       place: this.place.boot(),
       inspect: undefined,
+      tier: this.#tier?.(clock),
     }
     const broker = await this.clock.until(CoreBroker.open(components, this.#settings))
     return {
