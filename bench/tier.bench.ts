@@ -97,7 +97,12 @@ const readBack = async (broker: EmbeddedBroker, messages: number): Promise<void>
   let left = messages
   const consume = async (): Promise<void> => {
     while (left > 0) {
-      const batch = await broker.receive(TOPIC, { group: 'readers', batch: 32, waitMs: 0 })
+      const batch = await broker.receive({
+        topic: TOPIC,
+        group: 'readers',
+        batchMax: 32,
+        waitMs: 0,
+      })
       left -= batch.length
       for (const message of batch) void message.ack()
     }
@@ -113,7 +118,12 @@ const thereAndBack = (bucket: S3Process, messages: number): Promise<Measure[]> =
       tier: tierOf(bucket),
       // Nothing goes by itself while it is sent, and all of it leaves the log when it is offloaded.
       settings: {
-        tier: { segmentBytes: SEGMENT_BYTES, uploadsMax: UPLOADS, holdMs: 3_600_000, tickMs: 3_600_000 },
+        tier: {
+          segmentBytes: SEGMENT_BYTES,
+          uploadsMax: UPLOADS,
+          holdMs: 3_600_000,
+          tickMs: 3_600_000,
+        },
         local: { ageMs: 1 },
         upkeepRestMs: 200,
       },
@@ -136,14 +146,32 @@ const thereAndBack = (bucket: S3Process, messages: number): Promise<Measure[]> =
     return [
       { name: 'offload', value: up, unit: 'MiB/s' },
       { name: 'the S3 client alone, up', value: raw['up'] ?? 0, unit: 'MiB/s' },
-      { name: 'offload: share of the client alone', value: (100 * up) / (raw['up'] ?? 1), unit: '%' },
-      { name: 'PUTs per GiB, manifests included', value: putsPerGib, unit: '', budget: { atMost: 64 } },
+      {
+        name: 'offload: share of the client alone',
+        value: (100 * up) / (raw['up'] ?? 1),
+        unit: '%',
+      },
+      {
+        name: 'PUTs per GiB, manifests included',
+        value: putsPerGib,
+        unit: '',
+        budget: { atMost: 64 },
+      },
       { name: 'memory over what it was, at most, during the offload', value: held, unit: 'MiB' },
       { name: 'buffers: high water', value: (buffers?.highWaterBytes ?? 0) / MIB, unit: 'MiB' },
-      { name: 'buffers in use afterwards', value: buffers?.buffers ?? 0, unit: '', budget: { atMost: 0 } },
+      {
+        name: 'buffers in use afterwards',
+        value: buffers?.buffers ?? 0,
+        unit: '',
+        budget: { atMost: 0 },
+      },
       { name: 'receive + ack of all of it from the bucket', value: down, unit: 'MiB/s' },
       { name: 'the S3 client alone, down', value: raw['down'] ?? 0, unit: 'MiB/s' },
-      { name: 'read back: share of the client alone', value: (100 * down) / (raw['down'] ?? 1), unit: '%' },
+      {
+        name: 'read back: share of the client alone',
+        value: (100 * down) / (raw['down'] ?? 1),
+        unit: '%',
+      },
     ]
   })
 

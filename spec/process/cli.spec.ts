@@ -71,7 +71,7 @@ Cli('drains: a parked receive is answered, sends in flight are settled', async (
   await settled
   assert.ok(performance.now() - startMs < ENDS_MS_MAX, 'it did not wait for the poll to end')
   assert.is(await parked, 0, 'the parked receive was answered: there is nothing')
-  const ids = new Set((await storedIn(dataDir, 'busy')).map(({ messageId }) => messageId))
+  const ids = new Set((await storedIn({ dataDir }, 'busy')).map(({ messageId }) => messageId))
   assert.equal(
     acknowledged.filter((id) => !ids.has(id)),
     [],

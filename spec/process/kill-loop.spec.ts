@@ -4,9 +4,16 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { createBroker } from '../../index.ts'
 import { startConsumer } from '../support/clients.ts'
 import { eventually, sleep } from '../support/waiting.ts'
-import { type BrokerProcess, launch, run, startBroker } from './support/broker-process.ts'
+import {
+  type BrokerProcess,
+  launch,
+  run,
+  startBroker,
+  type StartOptions,
+} from './support/broker-process.ts'
 import { built } from './support/built.ts'
 import { drain, Load } from './support/load.ts'
 import type { Orders, Told } from './support/send-until-killed.ts'
@@ -22,13 +29,34 @@ const CLIENT_MS_MAX = 30_000
 const TAIL_MS_MAX = 60_000
 const topic = 'killed'
 
+/** All of it goes to the tier soon after it came, and out of the log soon after that. */
+const busyTier = Object.entries({
+  tier: 'directory',
+  'tiering-segment-bytes': 1 << 20,
+  'tiering-hold-ms': 50,
+  'tiering-tick-ms': 100,
+  'local-age-ms': 1,
+  'upkeep-rest-ms': 50,
+}).flatMap(([name, value]) => [`--${name}`, `${value}`])
+
+interface Variant {
+  readonly title: string
+  readonly flags: readonly string[]
+  readonly tier: 'off' | 'directory'
+}
+
+const variants: readonly Variant[] = [
+  { title: 'loses nothing that it acknowledged, and invents nothing', flags: [], tier: 'off' },
+  { title: 'as little while all of it moves to a tier', flags: busyTier, tier: 'directory' },
+]
+
 const anyMs = (maxMs: number): number => Math.random() * maxMs
 
 const KillLoop = suite('a broker that is killed again and again')
 
 /** Some recoveries are killed, too. */
-const killWhileStarting = async (dataDir: string): Promise<void> => {
-  const starting = launch({ dataDir })
+const killWhileStarting = async (options: StartOptions): Promise<void> => {
+  const starting = launch(options)
   await sleep(anyMs(STARTING_MS_MAX))
   await starting.end('SIGKILL')
 }
@@ -77,26 +105,28 @@ const finishTail = async (broker: BrokerProcess, load: Load, seen: Set<number>) 
   return isComplete()
 }
 
-KillLoop('loses nothing that it acknowledged, and invents nothing', async () => {
+const killAgainAndAgain = async ({ flags, tier }: Variant): Promise<void> => {
   await built()
   const dataDir = await mkdtemp(join(tmpdir(), 'glasspost-kill-'))
+  const options = { dataDir, flags }
   const load = new Load(topic)
   const seen = new Set<number>()
   const readyMs: number[] = []
   for (let round = 0; round < ROUNDS; round++) {
-    if (round % 3 === 2) await killWhileStarting(dataDir)
-    const broker = await startBroker({ dataDir })
+    if (round % 3 === 2) await killWhileStarting(options)
+    const broker = await startBroker(options)
     readyMs.push(broker.readyMs)
     await killUnderLoad(broker, round, { load, seen })
     if (ROUNDS > 10 && round % 10 === 9)
       console.log(`${round + 1} rounds, ${load.acknowledged.size} acknowledged`)
   }
-  const last = await startBroker({ dataDir })
+  const last = await startBroker(options)
   readyMs.push(last.readyMs)
   const hasTailAll = await finishTail(last, load, seen)
   assert.equal(await last.end('SIGTERM'), { code: 0, signal: null })
 
-  const stored = await storedIn(dataDir, topic)
+  if (tier !== 'off') await checkTier(dataDir)
+  const stored = await storedIn({ dataDir, tier }, topic)
   const found = wrongs(stored, load)
   const retried = [...load.tries.values()].filter((tries) => tries > 1).length
   console.log(
@@ -109,6 +139,27 @@ KillLoop('loses nothing that it acknowledged, and invents nothing', async () => 
   assert.ok(load.acknowledged.size > 0)
   assert.ok(Math.max(...readyMs) < READY_MS_MAX, 'every start was ready within 5 s')
   await rm(dataDir, { recursive: true })
-})
+}
+
+/** History is really there, as a whole, and claimed; the buffers of its way are free. */
+const checkTier = async (dataDir: string): Promise<void> => {
+  await using broker = await createBroker({ dataDir, tier: 'directory' })
+  const { tiering } = broker
+  for await (const { problem } of tiering.offload()) assert.is(problem, undefined)
+  let objects = 0
+  for await (const { problem } of tiering.verify()) {
+    assert.is(problem, undefined)
+    objects++
+  }
+  const status = tiering.status(topic)
+  const queues = status?.topics[0]?.queues ?? []
+  const moved = queues.filter(({ tierMin = 0, localMin }) => localMin > tierMin)
+  assert.ok(moved.length > 0, 'some of it is nowhere but in the tier')
+  assert.is(status?.buffers.buffers, 0)
+  console.log(`${objects} objects in the tier`)
+  assert.equal(await tiering.residue(), [], 'a repeated upload finds itself')
+}
+
+for (const variant of variants) KillLoop(variant.title, () => killAgainAndAgain(variant))
 
 KillLoop.run()

@@ -72,7 +72,7 @@ assert.is(load.acknowledged.size, acknowledgedBefore + SENDS)
 await broker.end('SIGKILL')
 const again = await startBroker({ dataDir })
 assert.equal(await again.end('SIGTERM'), { code: 0, signal: null })
-const stored = await storedIn(dataDir, topic)
+const stored = await storedIn({ dataDir }, topic)
 assert.equal(wrongs(stored, load).slice(0, 10), [])
 console.log(
   `${acknowledgedWhenFull} acknowledged until the disk was full, ${failuresBefore} refused, ` +

@@ -10,8 +10,11 @@ export interface StoredMessage {
 }
 
 /** Everything in a topic of a stopped broker, in the order in which a new group receives it. */
-export const storedIn = async (dataDir: string, topic: string): Promise<StoredMessage[]> => {
-  await using broker = await createBroker({ dataDir })
+export const storedIn = async (
+  options: { readonly dataDir: string; readonly tier?: 'off' | 'directory' },
+  topic: string,
+): Promise<StoredMessage[]> => {
+  await using broker = await createBroker(options)
   const stored: StoredMessage[] = []
   for (;;) {
     const messages = await broker.receive({ topic, group: 'reader' })
