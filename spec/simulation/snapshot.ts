@@ -28,6 +28,12 @@ export const isSettled = ({ log, state, supervisions }: CoreBroker): boolean => 
 const isServing = (chart: unknown): boolean =>
   typeof chart === 'object' && chart !== null && 'serving' in chart
 
+/** Facts that were folded and facts that were read have their fields in other orders. */
+const inOrder = (_: string, value: unknown): unknown =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+    : value
+
 /**
  * The whole state of a broker, one line for each thing, without what a restart may forget: when
  * nobody acts, it is the same before and after any way of starting.
@@ -41,7 +47,7 @@ export const snapshotOf = (
   const skewMs = clock.monotonicMs() - nowMs
   const lines: string[] = []
   const line = (what: string, value: unknown): void => {
-    lines.push(`${what} ${JSON.stringify(value)}`)
+    lines.push(`${what} ${JSON.stringify(value, inOrder)}`)
   }
   for (const topic of state.topics.values())
     if (topic.status !== 'dropped') line('topic', topicOf(topic.state))

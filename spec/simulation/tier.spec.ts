@@ -5,7 +5,7 @@ import { aScript, type Command } from './tier/commands.ts'
 import { type Tally, TierWorld } from './tier/world.ts'
 
 const happenings = [
-  ...['topic ended', 'received', 'drained', 'read over the border', 'offloaded by hand'],
+  ...['topic ended', 'received', 'drained', 'read over the border', 'offload'],
   ...['found by time', 'found by key', 'found by id', 'landed late', 'the tier was out of reach'],
   ...['reset: earliest', 'reset: latest', 'reset: time'],
   ...['carried forward', 'the commit log writes again', 'the index is rebuilt from the commit log'],

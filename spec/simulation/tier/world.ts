@@ -1,6 +1,7 @@
 import * as assert from 'uvu/assert'
 import { audit } from '../../../actors/audit/audit.ts'
 import type { CoreBroker } from '../../../actors/broker/broker.ts'
+import type { Tier } from '../../../actors/tier/tier.ts'
 import type { Topic } from '../../../actors/topic/topic.ts'
 import { isBrokerError } from '../../../model/errors.ts'
 import { tagFilter } from '../../../model/delivery/filter.ts'
@@ -139,6 +140,12 @@ export class TierWorld {
     return this.#living.broker
   }
 
+  get #tier(): Tier {
+    const { tier } = this.#broker
+    assert.ok(tier)
+    return tier
+  }
+
   get #wallMs(): number {
     return this.lives.clock.wallMs()
   }
@@ -178,7 +185,8 @@ export class TierWorld {
       case 'findNamed':
         return this.#findNamed(command.pick)
       case 'offload':
-        return this.#settle(this.#offload(), { ok: () => this.#count('offloaded by hand') })
+        for (const topic of this.#broker.state.topics.values()) this.#tier.offloader.force(topic)
+        return
       case 'breakStore':
         return this.bucket.break(command.fault, command.kinds, command.count)
       case 'healStore':
@@ -205,10 +213,6 @@ export class TierWorld {
         await this.#rest()
         return this.#findResidue()
     }
-  }
-
-  async #offload(): Promise<void> {
-    for await (const { problem } of this.#broker.tiering.offload()) assert.is(problem, undefined)
   }
 
   #meet(name: string): Incarnation | undefined {
@@ -434,19 +438,14 @@ export class TierWorld {
     await this.lives.clock.settle()
     this.#noteWall()
     await this.#check()
-    const { buffers, bytes, waiters } = this.#broker.tiering.status()?.buffers ?? {}
+    const { buffers, bytes, waiters } = this.#tier.pool.gauges
     assert.equal({ buffers, bytes, waiters }, { buffers: 0, bytes: 0, waiters: 0 })
   }
 
   #isAtRest(broker: CoreBroker): boolean {
     if (!isSettled(broker) || broker.upkeep.snapshot.state !== 'resting') return false
     if (isEnding(broker)) return false
-    const { topics } = broker.tiering.status() as NonNullable<
-      ReturnType<CoreBroker['tiering']['status']>
-    >
-    return topics.every(({ queues }) =>
-      queues.every(({ state, behind }) => state === 'following' && behind === 0),
-    )
+    return this.#tier.offloader.size === 0 && [...broker.state.topics.values()].every(isInTier)
   }
 
   async #restart(): Promise<void> {
@@ -650,7 +649,7 @@ export class TierWorld {
       [],
       'what is claimed is there',
     )
-    assert.equal(await this.lives.clock.until(this.#broker.tiering.residue()), [])
+    assert.equal(await this.lives.clock.until(this.#tier.janitor.residue()), [])
   }
 
   #isServed(key: string): boolean {
@@ -694,6 +693,12 @@ export class TierWorld {
     )
   }
 }
+
+const isInTier = ({ status, queues, tier }: Topic): boolean =>
+  status !== 'serving' ||
+  queues.every(
+    ({ queueId, localMin, offsetMax }) => (tier.endOf(queueId) ?? localMin) === offsetMax,
+  )
 
 const isEnding = ({ supervisions, state }: CoreBroker): boolean =>
   [...supervisions.topics.addresses()].some(
