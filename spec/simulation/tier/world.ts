@@ -519,6 +519,8 @@ export class TierWorld {
     for (;;) {
       const { offsetMin, offsetMax } = queue
       const views = await this.#orTrouble(this.#readAll(topic.name, queueId, offsetMin, offsetMax))
+      // A look at a store that hangs takes its time.
+      this.#noteWall()
       if (incarnation.state !== 'serving') return
       // Retention went on meanwhile: look again.
       if (queue.offsetMin !== offsetMin) continue
