@@ -210,7 +210,7 @@ export class BrokerState {
         this.#onTopic(fact.topicId, position, ({ tier }) =>
           tier.foldExpired(fact.queueId, fact.offsetMin),
         )
-        this.#raiseFloors(fact.topicId, fact.queueId, position)
+        this.#raiseFloors(fact, position)
         return
       case 'tierDropped':
         this.#onTopic(fact.topicId, position, ({ tier }) => tier.foldDropped())
@@ -357,17 +357,16 @@ export class BrokerState {
       const end = topic.tier.endOf(fact.queueId)
       if (end !== undefined && end < fact.offsetMin) topic.tier.foldExpired(fact.queueId, end)
     })
-    this.#raiseFloors(fact.topicId, fact.queueId, position)
+    this.#raiseFloors(fact, position)
   }
 
   /** Nobody waits for messages that nobody has any more. */
-  #raiseFloors(topicId: number, queueId: number, position: number): void {
-    const offsetMin = this.topics.get(topicId)?.queues[queueId]?.offsetMin ?? 0
+  #raiseFloors({ topicId, queueId, floor }: Raised, position: number): void {
     for (const group of this.groups.values()) {
       const cell = group.subscriptions.get(topicId)?.cell(queueId)
       if (cell === undefined || position < cell.span.asOf) continue
       const before = cell.deliveries.unacked
-      group.lost += cell.deliveries.raiseFloor(offsetMin)
+      group.lost += cell.deliveries.raiseFloor(floor)
       this.unacked += cell.deliveries.unacked - before
       cell.span.note(position)
       this.dirtyCells.add(cell)
@@ -402,6 +401,12 @@ export class BrokerState {
     group.release()
     if (this.groupsByName.get(group.name) === group) this.groupsByName.delete(group.name)
   }
+}
+
+interface Raised {
+  readonly topicId: number
+  readonly queueId: number
+  readonly floor: number
 }
 
 export interface PlannedRun {

@@ -120,7 +120,8 @@ export class TierExpiry {
         nowMs: clock.wallMs(),
       })
       for (const { queueId, offsetMin } of expired) {
-        const fact = { type: 'tierExpired', topicId, queueId, offsetMin } as const
+        const floor = tier.floorOf(queueId, queues[queueId]?.localMin ?? 0, offsetMin)
+        const fact = { type: 'tierExpired', topicId, queueId, offsetMin, floor } as const
         await admitRetention({ state, log, logger }, fact, topic.name)
       }
     })

@@ -194,6 +194,7 @@ const trimTo = async (
     topicId: topic.topicId,
     queueId: queue.queueId,
     offsetMin,
+    floor: topic.tier.floorOf(queue.queueId, offsetMin),
     messages: offsetMin - queue.localMin,
     bytes,
     freed,

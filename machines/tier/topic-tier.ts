@@ -46,6 +46,15 @@ export class TopicTier {
     return this.#sections.size === 0 ? undefined : this.#sections.get(queueId)?.at(-1)?.to
   }
 
+  /** Where a queue begins whose log begins at `localMin`, its sections up to `expired` gone. */
+  floorOf(queueId: number, localMin: number, expired = 0): number {
+    const sections = this.sectionsOf(queueId)
+    const end = sections.at(-1)?.to
+    // What does not reach the log is given up: no hole is ever visible.
+    if (end === undefined || end < localMin) return localMin
+    return sections.find(({ to }) => to > expired)?.from ?? localMin
+  }
+
   sectionsOf(queueId: number): readonly PlacedSection[] {
     return this.#sections.get(queueId) ?? none
   }

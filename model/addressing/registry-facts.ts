@@ -70,6 +70,7 @@ export type RegistryFact =
       readonly topicId: number
       readonly queueId: number
       readonly offsetMin: number
+      readonly floor: number
     }
   /** Nothing is left in the tier of a topic that has ended. */
   | { readonly type: 'tierDropped'; readonly topicId: number }
@@ -80,7 +81,13 @@ export type RegistryFact =
       readonly type: 'queueTrimmed'
       readonly topicId: number
       readonly queueId: number
+      /** First offset that the log keeps. */
       readonly offsetMin: number
+      /**
+       * First offset that the queue keeps, here or in the tier: said, because a replay may meet
+       * what the tier has only later, where it was carried forward.
+       */
+      readonly floor: number
       readonly messages: number
       readonly bytes: number
       readonly freed: FreedBytes

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { suite } from 'uvu'
 import { holdsAndShows } from '../support/property.ts'
 import { aScript, type Command } from './tier/commands.ts'
+import { examples } from './tier/examples.ts'
 import { type Tally, TierWorld } from './tier/world.ts'
 
 const happenings = [
@@ -27,8 +28,11 @@ const play = async (seed: number, script: readonly Command[], tally: Tally): Pro
 
 const Tier = suite('the tier')
 
+const tally: Tally = new Map()
+
+for (const [title, script] of Object.entries(examples)) Tier(title, () => play(0, script, tally))
+
 Tier('agrees with arrays of messages whatever happens', async () => {
-  const tally: Tally = new Map()
   const property = fc.asyncProperty(fc.nat(), aScript, (seed, script) => play(seed, script, tally))
   await holdsAndShows(property, { runs: 60, tally, happenings })
 })

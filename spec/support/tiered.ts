@@ -85,8 +85,9 @@ export class Tiered {
   async expire(name: string, queueId: number, offsetMin: number): Promise<void> {
     const { state, log, components } = this.broker
     const topic = this.topic(name)
-    const { topicId } = topic
-    const fact = { type: 'tierExpired', topicId, queueId, offsetMin } as const
+    const { topicId, tier, queues } = topic
+    const floor = tier.floorOf(queueId, queues[queueId]?.localMin ?? 0, offsetMin)
+    const fact = { type: 'tierExpired', topicId, queueId, offsetMin, floor } as const
     await admitRetention({ state, log, logger: components.logger }, fact, name)
     const gone = topic.tier.drainCondemned()
     await this.store.remove(gone.map((object) => tierObjectKey(topicId, object)))

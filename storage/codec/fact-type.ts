@@ -56,6 +56,7 @@ const newestVersions: Readonly<Record<number, number>> = {
   [factType.topicCreated]: 5,
   [factType.topicUpdated]: 2,
   [factType.topicCarried]: 5,
+  [factType.queueTrimmed]: 2,
   [factType.groupCreated]: 2,
   [factType.groupUpdated]: 2,
   [factType.leased]: 2,

@@ -148,7 +148,7 @@ const fieldsOf = (fact: RegistryFact): Field[] => {
     case 'tierAdded':
       return [fact.topicId, ...objectFields(fact.object)]
     case 'tierExpired':
-      return [fact.topicId, fact.queueId, fact.offsetMin]
+      return [fact.topicId, fact.queueId, fact.offsetMin, fact.floor]
     case 'topicDropped':
       return [fact.topicId, fact.atMs, fact.freed.length, ...fact.freed]
     case 'scheduleSet':
@@ -164,6 +164,7 @@ const fieldsOf = (fact: RegistryFact): Field[] => {
         fact.bytes,
         fact.freed.length,
         ...fact.freed,
+        fact.floor,
       ]
     case 'lettersEnded':
       return [fact.topicId, fact.queueId, fact.runs.length, ...fact.runs]
@@ -220,6 +221,7 @@ const readers: Readonly<Record<number, (payload: Cursor, version: number) => Reg
     topicId: payload.varint(),
     queueId: payload.varint(),
     offsetMin: payload.varint(),
+    floor: payload.varint(),
   }),
   [factType.tierDropped]: (payload) => ({ type: 'tierDropped', topicId: payload.varint() }),
   [factType.scheduleSet]: (payload) => ({
@@ -232,15 +234,18 @@ const readers: Readonly<Record<number, (payload: Cursor, version: number) => Reg
     topicId: payload.varint(),
     scheduleId: payload.varint(),
   }),
-  [factType.queueTrimmed]: (payload) => ({
-    type: 'queueTrimmed',
-    topicId: payload.varint(),
-    queueId: payload.varint(),
-    offsetMin: payload.varint(),
-    messages: payload.varint(),
-    bytes: payload.varint(),
-    freed: readNumbers(payload),
-  }),
+  [factType.queueTrimmed]: (payload, version) => {
+    const trimmed = {
+      type: 'queueTrimmed',
+      topicId: payload.varint(),
+      queueId: payload.varint(),
+      offsetMin: payload.varint(),
+      messages: payload.varint(),
+      bytes: payload.varint(),
+      freed: readNumbers(payload),
+    } as const
+    return { ...trimmed, floor: version >= 2 ? payload.varint() : trimmed.offsetMin }
+  },
   [factType.lettersEnded]: (payload) => ({
     type: 'lettersEnded',
     topicId: payload.varint(),

@@ -45,7 +45,10 @@ Dispatch('steps 1 to 3: what A cannot read holds up no one, and A goes on by its
   await scene.send('A', 5)
   const { broker } = scene
   const fact = { type: 'queueTrimmed', topicId: 1, queueId: 0, offsetMin: 5 } as const
-  broker.state.foldRegistry({ ...fact, messages: 5, bytes: 0, freed: [] }, broker.log.position)
+  broker.state.foldRegistry(
+    { ...fact, floor: 5, messages: 5, bytes: 0, freed: [] },
+    broker.log.position,
+  )
   await scene.clock.advance(40_000)
   assert.equal(scene.offsetsInStore('A'), range(5, 10))
   assert.is(scene.stateOf('A'), 'following')
