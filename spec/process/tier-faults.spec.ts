@@ -16,13 +16,15 @@ const FAULTS = 0.3
 const TOPICS = ['orders', 'prices', 'trades']
 const IN_FLIGHT = 64
 const COMES_TO_REST_MS = 60_000
+const faultsMsMax = COMES_TO_REST_MS + 10 * MESSAGES
 /** A request that is never answered costs this much of the run. */
 const TIMEOUT_MS = 1_000
 
 const Faults = suite('a tier of which three requests in ten fail')
 
 Faults('loses nothing, keeps no buffer and leaves no orphan', async () => {
-  const server = await openS3Server({ faults: { random: seededRandom(SEED), rate: FAULTS } })
+  const draw = { random: seededRandom(SEED), rate: FAULTS, among: faultNames }
+  const server = await openS3Server({ faults: draw })
   const dataDir = await mkdtemp(join(tmpdir(), 'glasspost-tier-'))
   const broker = await createBroker({
     dataDir,
@@ -35,7 +37,7 @@ Faults('loses nothing, keeps no buffer and leaves no orphan', async () => {
     },
     settings: {
       tier: {
-        ...{ segmentBytes: 256 << 10, holdMs: 200, tickMs: 50, bufferBytes: 1 << 20 },
+        ...{ segmentBytes: 64 << 10, holdMs: 200, tickMs: 50, bufferBytes: 1 << 20 },
         ...{ cacheBytes: 1 << 20, readAheadBytes: 256 << 10, graceMs: 500, janitorEveryMs: 500 },
         backoff: { msBase: 20, msMax: 200 },
       },
@@ -46,6 +48,7 @@ Faults('loses nothing, keeps no buffer and leaves no orphan', async () => {
   try {
     for (const topic of TOPICS) await broker.topics.create(topic, { queues: 2 })
     const sent = await sendAll(broker)
+    await eventually('all of it has left the log', () => hasMoved(broker), faultsMsMax)
     const received = await receiveAll(broker, sent)
     assert.equal(
       [...sent].filter((text) => !received.has(text)),
@@ -55,7 +58,6 @@ Faults('loses nothing, keeps no buffer and leaves no orphan', async () => {
     const struck = Object.fromEntries(server.faults.struck)
     const highWater = broker.tiering.status()?.buffers.highWaterBytes
     server.faults.draw = undefined
-    await eventually('all of it is in the tier', () => isOffloaded(broker), COMES_TO_REST_MS)
     const read = await receiveAll(broker, sent, 'later')
     assert.is(read.size, sent.size, 'all of it is read again')
     const { buffers, bytes, waiters } = broker.tiering.status()?.buffers ?? {}
@@ -67,7 +69,7 @@ Faults('loses nothing, keeps no buffer and leaves no orphan', async () => {
       `${sent.size} messages, ${server.requests} requests, faults ${JSON.stringify(struck)}, ` +
         `buffers never above ${Math.round((highWater ?? 0) / 1_024)} KiB, seed ${SEED}`,
     )
-    assert.ok(faultNames.filter((name) => struck[name] === undefined).length <= 2, 'faults struck')
+    assert.ok(Object.keys(struck).length > faultNames.length / 2, 'most faults have struck')
     for (const topic of TOPICS) await broker.topics.end(topic)
     const isEmpty = async () => server.objects.size === 0
     await eventually('nothing is left of ended topics', isEmpty, COMES_TO_REST_MS)
@@ -103,7 +105,7 @@ const receiveAll = async (
   group = 'at-once',
 ): Promise<Set<string>> => {
   const received = new Set<string>()
-  const endsMs = performance.now() + COMES_TO_REST_MS + MESSAGES
+  const endsMs = performance.now() + faultsMsMax
   while (received.size < sent.size && performance.now() < endsMs)
     for (const topic of TOPICS)
       try {
@@ -118,9 +120,11 @@ const receiveAll = async (
   return received
 }
 
-const isOffloaded = (broker: EmbeddedBroker): boolean => {
+const hasMoved = (broker: EmbeddedBroker): boolean => {
   const topics = broker.tiering.status()?.topics ?? []
-  return topics.every(({ queues }) => queues.every(({ behind }) => behind === 0))
+  return topics.every(({ queues }) =>
+    queues.every(({ behind, localMin, offsetMax }) => behind === 0 && localMin === offsetMax),
+  )
 }
 
 Faults.run()
