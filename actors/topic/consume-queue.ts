@@ -114,9 +114,13 @@ export class ConsumeQueue implements CommitTarget {
     return this.#indexedFrom
   }
 
-  /** First offset still kept, here or in the tier. */
+  /**
+   * First offset still kept, here or in the tier. A replay may meet later sections first: the
+   * earlier ones come with what was carried forward.
+   */
   get offsetMin(): number {
-    return this.#owner?.tierStart(this.queueId) ?? this.localMin
+    const tierStart = this.#owner?.tierStart(this.queueId)
+    return tierStart === undefined || tierStart > this.localMin ? this.localMin : tierStart
   }
 
   get isDirty(): boolean {
