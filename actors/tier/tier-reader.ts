@@ -6,9 +6,9 @@ import type { ObjectStore } from '../../storage/ports/object-store.ts'
 import { type Frame, type FrameEntry, readFrame } from '../../storage/tier/segment-frame.ts'
 import { readIndex, type SectionIndex } from '../../storage/tier/segment-index.ts'
 import { readNames, type SegmentNames } from '../../storage/tier/segment-names.ts'
+import { Allowance } from './allowance.ts'
 import { BoundedStore } from './bounded-store.ts'
 import { type Cached, type Part, PartCache } from './part-cache.ts'
-import { Permits } from './permits.ts'
 import type { TierSettings } from './settings.ts'
 
 export interface TierReaderDeps {
@@ -67,7 +67,7 @@ export interface SectionRef {
 export class TierReader {
   readonly #store: ObjectStore
   readonly #readAheadBytes: number
-  readonly #permits: Permits
+  readonly #permits: Allowance
   readonly #cache: PartCache
   /** By key; those of which something is in memory or on its way. */
   readonly #objects = new Map<string, OpenObject>()
@@ -82,7 +82,7 @@ export class TierReader {
     this.#cache = new PartCache(settings.cacheBytes)
     // What is read ahead must not push out what is being read.
     this.#readAheadBytes = Math.min(settings.readAheadBytes, Math.floor(settings.cacheBytes / 4))
-    this.#permits = new Permits(settings.readsMax)
+    this.#permits = new Allowance(settings.readsMax)
   }
 
   get cache(): { readonly bytes: number; readonly bytesMax: number; readonly frames: number } {
@@ -309,7 +309,7 @@ export class TierReader {
   }
 
   #get(key: string, range: ByteRange): Promise<Buffer> {
-    return this.#permits.use(async () => {
+    return this.#permits.use(1, this.#closing.signal, async () => {
       const bytes = await this.#store.get(key, { range })
       this.#bytesRead += bytes.length
       return bytes
