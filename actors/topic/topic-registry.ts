@@ -84,7 +84,7 @@ export class TopicRegistry implements Topics {
       { type: 'topicUpdated', topicId: topic.topicId, settings },
       {
         gone: () => {
-          topic.settings = before
+          topic.restoreSettings(before)
           this.#serveAgain()
         },
       },

@@ -152,6 +152,15 @@ export class Topic implements QueueOwner {
     this.ensureQueues(queues)
   }
 
+  /** A change that never came to be: queues that came with it go again, and what they took. */
+  restoreSettings(settings: TopicSettings): void {
+    this.settings = settings
+    for (const queue of this.queues.splice(settings.queues)) {
+      queue.rollBack()
+      queue.release()
+    }
+  }
+
   ensureQueues(count: number): void {
     while (this.queues.length < count)
       this.#addQueue({ offsetMin: 0, offsetMax: 0, isOrdered: false })
