@@ -243,7 +243,9 @@ export class Offloader {
     return {
       board: () => leader.topic.queues.flatMap(board),
       endRide: () => {
-        for (const { actor } of riding.splice(0)) actor.send({ type: 'offload.rideEnded' })
+        // One whose topic ends has got off on the way.
+        for (const { actor } of riding.splice(0))
+          if (actor.getSnapshot().status === 'active') actor.send({ type: 'offload.rideEnded' })
       },
       offloaded: (object) => {
         const key = tierObjectKey(topicId, object)
