@@ -15,7 +15,7 @@ import { inFlight, median, rateOf } from './support/stats.ts'
  * in objects of the same size; the bucket is a process of its own on this machine.
  */
 const MESSAGE_BYTES = 1_024
-const SEGMENT_BYTES = 32 << 20
+const SEGMENT_BYTES = 48 << 20
 const MIB = 1 << 20
 const UPLOADS = 2
 const SENDS = 256

@@ -28,7 +28,7 @@ await Promise.all(
   ),
 )
 
-// It goes by itself when 32 MiB are together, or after 10 minutes. This does not wait.
+// It goes by itself when 48 MiB are together, or after 10 minutes. This does not wait.
 for await (const { key, bytes } of broker.tiering.offload('orders'))
   console.log(`uploaded ${key.replace(/^.*\//, '')}, ${Math.round(bytes / 2 ** 20)} MiB`)
 for await (const { key, problem } of broker.tiering.verify('orders'))

@@ -3,7 +3,7 @@ import type { RequestKind } from '../../model/tier/requests.ts'
 
 /** Bounds and periods of the tier; units in the names. */
 export interface TierSettings {
-  /** A queue with so much to offload goes at once. 32 MiB cost a busy queue 64 PUTs per GiB. */
+  /** A queue with so much to offload goes at once. 48 MiB cost a busy queue 43 PUTs per GiB. */
   readonly segmentBytes: number
   /** One with less waits so long for company. */
   readonly holdMs: number
@@ -35,7 +35,7 @@ export interface TierPrices {
 }
 
 export const tierDefaults: TierSettings = {
-  segmentBytes: 32 << 20,
+  segmentBytes: 48 << 20,
   holdMs: 600_000,
   tickMs: 5_000,
   bufferBytes: 128 << 20,

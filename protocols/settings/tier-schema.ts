@@ -17,7 +17,7 @@ export const tiering = z.strictObject({
   segmentBytes: whole('a queue with so much to offload goes at once', {
     min: MIB,
     max: 256 * MIB,
-    otherwise: 32 * MIB,
+    otherwise: 48 * MIB,
   }),
   holdMs: whole('a queue with less waits so long for company', {
     min: 0,
