@@ -90,6 +90,12 @@ const catalog = {
       `the index of messages is being rebuilt: ${p.done} of ${p.of} bytes of the log are read`,
     remedy: 'Try again in a while; sending and receiving do not wait for it.',
   },
+  MESSAGE_SEARCH_TOO_WIDE: {
+    kind: 'invalid',
+    describe: (p: { searched: number; of: number }) =>
+      `the search ended after ${p.searched} of ${p.of} sections of the tier that may hold messages`,
+    remedy: 'Name the topic, or search by key or time, in a shorter span of time.',
+  },
   MESSAGE_TYPE_CONFLICT: {
     kind: 'conflict',
     describe: (p: { topic: string; topicType: string; messageType: string }) =>

@@ -1,5 +1,6 @@
 import { BrokerError } from '../../model/errors.ts'
 import type { StoredMessage } from '../../model/message/message.ts'
+import { madeAtMs } from '../../model/message/message-id.ts'
 import { decodeSystem } from '../../model/message/system-block.ts'
 import type {
   MessageQuery,
@@ -21,7 +22,7 @@ import { loadMessage } from './load-message.ts'
 import type { MessageIndex } from './message-index.ts'
 import { firstStoredSince } from './queue-search.ts'
 import { isShown, messageFactAt, storedAt } from './stored-at.ts'
-import { Borders, searchTier, type TierSearch } from './tier-search.ts'
+import { Borders, type FoundInTier, searchTier, type TierSearch } from './tier-search.ts'
 
 export interface StoredMessagesDeps {
   readonly state: BrokerState
@@ -53,7 +54,9 @@ export class StoredMessages implements Messages {
       if (topic !== undefined && message.topicId !== topic.topicId) return false
       return decodeSystem(message.system).messageId === messageId
     }
-    return this.#search({ query: { hash: idHash(messageId) }, topic, isWanted, limit: LIMIT_MAX })
+    const query = { hash: idHash(messageId) }
+    const limit = LIMIT_MAX
+    return this.#search({ query, topic, isWanted, limit, madeAtMs: madeAtMs(messageId) })
   }
 
   async find(query: MessageQuery): Promise<readonly MessageView[]> {
@@ -123,23 +126,26 @@ export class StoredMessages implements Messages {
         const message = storedMessageOf(fact, { topic: owner.name, physicalOffset: position })
         found.set(address, { message, from: Math.min(from, found.get(address)?.from ?? from) })
       }
-      const query = { hash: idHash(messageId) }
-      const borders = this.#borders(topic)
-      const limit = TRACES_MAX - found.size
-      for (const message of await this.#inTier({ borders, query, isWanted, limit })) {
+      if (found.size === TRACES_MAX) return [...found.values()]
+      const inTier = await this.#inTier({
+        ...{ query: { hash: idHash(messageId) }, borders: this.#borders(topic), isWanted },
+        ...{ limit: TRACES_MAX - found.size, madeAtMs: madeAtMs(messageId) },
+      })
+      for (const message of inTier.messages) {
         const address = `${message.topicId}/${message.queueId}/${message.queueOffset}`
         if (!found.has(address)) found.set(address, { message, from: message.physicalOffset })
       }
+      checkWide(inTier, madeAtMs(messageId) !== undefined && found.size > 0)
       return [...found.values()]
     })
   }
 
   /** What the index of the log and the names in the tier name, read and compared. */
-  #search({ query, topic, isWanted, limit }: Search): Promise<readonly MessageView[]> {
+  #search({ topic, ...search }: Search): Promise<readonly MessageView[]> {
     const { state, messageIndex } = this.#deps
+    const { query, isWanted, limit } = search
     return this.#unmoved(async () => {
-      const borders = this.#borders(topic)
-      const inTier = await this.#inTier({ borders, query, isWanted, limit })
+      const inTier = await this.#inTier({ ...search, borders: this.#borders(topic) })
       const inLog = new Answer(limit)
       const found: StoredMessage[] = []
       for await (const position of messageIndex.positionsOf(query)) {
@@ -149,9 +155,10 @@ export class StoredMessages implements Messages {
         found.push(message)
         if (inLog.isFull) break
       }
-      if (inTier.length === 0) return inLog.oldestFirst
+      const shown = inTier.messages.filter((message) => isShown(state, message))
+      checkWide(inTier, search.madeAtMs !== undefined && shown.length + found.length > 0)
+      if (shown.length === 0) return inLog.oldestFirst
       const answer = new Answer(limit)
-      const shown = inTier.filter((message) => isShown(state, message))
       for (const message of [...shown, ...found].sort((a, b) => a.storeAtMs - b.storeAtMs))
         if (!answer.isFull) answer.add(message)
       return answer.views
@@ -163,9 +170,10 @@ export class StoredMessages implements Messages {
     return new Borders(topics.filter(({ status, isVisible }) => status === 'serving' && isVisible))
   }
 
-  #inTier(search: TierSearch): Promise<StoredMessage[]> {
+  #inTier(search: TierSearch): Promise<FoundInTier> {
     const { tierReader } = this.#deps
-    return tierReader ? searchTier(tierReader, search) : Promise.resolve([])
+    const nothing = { messages: [], searched: 0, of: 0 }
+    return tierReader ? searchTier(tierReader, search) : Promise.resolve(nothing)
   }
 
   /** Looks when the index has caught up, and again when messages moved meanwhile. */
@@ -234,6 +242,11 @@ interface Search extends Omit<TierSearch, 'borders'> {
 }
 
 const limitOf = (limit = LIMIT_DEFAULT): number => Math.min(Math.max(1, limit), LIMIT_MAX)
+
+/** An id that tells when it was made is found where it was: what else has it is left out then. */
+const checkWide = ({ searched, of }: FoundInTier, isEnough: boolean): void => {
+  if (searched < of && !isEnough) throw new BrokerError('MESSAGE_SEARCH_TOO_WIDE', { searched, of })
+}
 
 /** The oldest message of a queue that was not answered yet. */
 interface Head {

@@ -10,6 +10,10 @@ import type { NameQuery } from './message-index.ts'
 
 /** Sections that are looked into together. */
 const SECTIONS_AT_ONCE = 8
+/** A request takes as long as reading so much. */
+const REQUEST_BYTES = 64 << 10
+/** Clocks of producers are that far ahead of ours at most, or their messages are found later. */
+const AHEAD_MS = 3_600_000
 
 /**
  * Up to which offset each queue is searched in the tier: what lies beyond is in the log, and is
@@ -53,29 +57,46 @@ export interface TierSearch {
   readonly query: NameQuery
   readonly isWanted: (message: StoredMessage) => boolean
   readonly limit: number
+  /** When the messages were made, where their name says so: they are looked for there first. */
+  readonly madeAtMs?: number | undefined
+}
+
+export interface FoundInTier {
+  readonly messages: readonly StoredMessage[]
+  /** Sections that were looked into, and of how many. Fewer than all: the search was too wide. */
+  readonly searched: number
+  readonly of: number
 }
 
 /**
  * Messages in the tier by a name, the oldest first: reads the names of every section that may hold
- * one, and the messages that they point to, as many as can belong to the answer.
+ * one, up to the bound of a search, and the messages that they point to, as many as can belong to
+ * the answer.
  */
-export const searchTier = async (
-  reader: TierReader,
-  search: TierSearch,
-): Promise<StoredMessage[]> => {
-  const { limit } = search
-  const places = search.borders.sections(search.query)
-  let found: StoredMessage[] = []
+export const searchTier = async (reader: TierReader, search: TierSearch): Promise<FoundInTier> => {
+  const { limit, madeAtMs } = search
+  const places = inOrder(search.borders.sections(search.query), madeAtMs)
+  let messages: StoredMessage[] = []
+  let left = reader.searchBytes
   for (let first = 0; first < places.length; first += SECTIONS_AT_ONCE) {
-    const last = found.at(-1)
-    const isFull = found.length >= limit || bytesOf(found) >= ANSWER_BYTES_MAX
+    const last = messages.at(-1)
+    const isFull = messages.length >= limit || bytesOf(messages) >= ANSWER_BYTES_MAX
     const next = places[first] as Place
-    if (last && isFull && next.section.firstMs > last.storeAtMs) break
+    const isOver = isFull && madeAtMs === undefined && next.section.firstMs > (last?.storeAtMs ?? 0)
+    if (isOver) break
     const together = places.slice(first, first + SECTIONS_AT_ONCE)
+    for (const { section } of together) left -= Math.max(section.namesBytes, REQUEST_BYTES)
+    if (left < 0) return { messages, searched: first, of: places.length }
     const more = await Promise.all(together.map((place) => searchSection(reader, place, search)))
-    found = oldest([...found, ...more.flat()], limit)
+    messages = oldest([...messages, ...more.flat()], limit)
   }
-  return found
+  return { messages, searched: places.length, of: places.length }
+}
+
+/** What was stored since they were made, and then the rest: a clock may have been far ahead. */
+const inOrder = (places: readonly Place[], madeAtMs = 0): readonly Place[] => {
+  const isLikely = ({ section }: Place): boolean => section.lastMs >= madeAtMs - AHEAD_MS
+  return [...places.filter(isLikely), ...places.filter((place) => !isLikely(place))]
 }
 
 const searchSection = async (

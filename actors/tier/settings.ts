@@ -19,6 +19,8 @@ export interface TierSettings {
   /** Read ahead of a consumer that goes on. */
   readonly readAheadBytes: number
   readonly readsMax: number
+  /** Names that one search reads at most; of a small section, as much as reading it costs. */
+  readonly searchBytes: number
   readonly backoff: Backoff
   /** What nobody claims is removed when it is so old: an upload may be on its way to its claim. */
   readonly graceMs: number
@@ -44,6 +46,7 @@ export const tierDefaults: TierSettings = {
   cacheBytes: 64 << 20,
   readAheadBytes: 4 << 20,
   readsMax: 8,
+  searchBytes: 256 << 20,
   backoff: { msBase: 1_000, msMax: 60_000 },
   graceMs: 24 * 3_600_000,
   janitorEveryMs: 3_600_000,

@@ -14,7 +14,10 @@ import type { TierSettings } from './settings.ts'
 export interface TierReaderDeps {
   readonly store: ObjectStore
   readonly clock: Pick<Clock, 'after'>
-  readonly settings: Pick<TierSettings, 'cacheBytes' | 'readAheadBytes' | 'readsMax' | 'requestMs'>
+  readonly settings: Pick<
+    TierSettings,
+    'cacheBytes' | 'readAheadBytes' | 'readsMax' | 'requestMs' | 'searchBytes'
+  >
 }
 
 /** A frame in the cache, or one that is on its way there. */
@@ -65,6 +68,8 @@ export interface SectionRef {
  * looks again at what the topic has.
  */
 export class TierReader {
+  /** Names that one search reads at most. */
+  readonly searchBytes: number
   readonly #store: ObjectStore
   readonly #readAheadBytes: number
   readonly #permits: Allowance
@@ -79,6 +84,7 @@ export class TierReader {
   constructor({ store, clock, settings }: TierReaderDeps) {
     const { signal } = this.#closing
     this.#store = new BoundedStore(store, { clock, requestMs: settings.requestMs, signal })
+    this.searchBytes = settings.searchBytes
     this.#cache = new PartCache(settings.cacheBytes)
     // What is read ahead must not push out what is being read.
     this.#readAheadBytes = Math.min(settings.readAheadBytes, Math.floor(settings.cacheBytes / 4))

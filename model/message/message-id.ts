@@ -8,6 +8,14 @@ const hex = (value: number, digits: number): string =>
 /** The last two digits, so that most ids are made by joining two strings. */
 const lastDigits = Array.from({ length: 256 }, (_, value) => hex(value, 2))
 
+const LAYOUT = /^01[0-9A-F]{32}$/
+
+/** When an id of RocketMQ 5 says that it was made: wall ms of a second; undefined of others. */
+export const madeAtMs = (messageId: string): number | undefined =>
+  LAYOUT.test(messageId)
+    ? EPOCH_2021_MS + Number.parseInt(messageId.slice(18, 26), 16) * 1000
+    : undefined
+
 /**
  * RocketMQ 5 message ids: `01`, six bytes of a machine, two of a process, four of seconds
  * since 2021, four of a counter; 34 upper-case hex digits. Machine and process are drawn at

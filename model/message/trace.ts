@@ -63,9 +63,13 @@ export interface MessageQuery {
 
 /** Finding stored messages. Nothing is leased, nothing moves. */
 export interface Messages {
-  /** By id; a client may have sent one id twice. Searches every topic unless one is named. */
+  /**
+   * By id; a client may have sent one id twice. Searches every topic unless one is named. In a tier
+   * with much history an id of RocketMQ 5 is looked for where it was made first, and may be enough;
+   * otherwise throws `MESSAGE_SEARCH_TOO_WIDE`, as `why` does.
+   */
   byId(messageId: string, topic?: string): Promise<readonly MessageView[]>
-  /** By key and by time, oldest first. */
+  /** By key and by time, oldest first. Throws `MESSAGE_SEARCH_TOO_WIDE`. */
   find(query: MessageQuery): Promise<readonly MessageView[]>
   /** From an offset on. Throws `TOPIC_NOT_FOUND`. */
   peek(place: {

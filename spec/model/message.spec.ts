@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import { tagFilter } from '../../model/delivery/filter.ts'
 import { isBrokerError } from '../../model/errors.ts'
 import { encodeDraft } from '../../model/message/encode.ts'
-import { createMessageIds } from '../../model/message/message-id.ts'
+import { createMessageIds, madeAtMs } from '../../model/message/message-id.ts'
 import { decodeProperties, encodeProperties } from '../../model/message/properties-block.ts'
 import { decodeSystem, encodeSystem, tagBytesOf } from '../../model/message/system-block.ts'
 import { javaHash } from '../../model/wire/hash.ts'
@@ -120,6 +120,9 @@ Message('ids have RocketMQ’s layout and are never given twice', () => {
   assert.ok(ids.every((id) => /^01[0-9A-F]{32}$/.test(id)))
   const seconds = Number.parseInt((ids[0] as string).slice(18, 26), 16)
   assert.is(seconds, 1_700_000_000 - 1_609_459_200)
+  assert.is(madeAtMs(ids[0] as string), 1_700_000_000_000)
+  for (const other of ['', 'm1', '7F000001000018B4AAC2000000000000', `${ids[0]}0`])
+    assert.is(madeAtMs(other), undefined)
 })
 
 Message.run()

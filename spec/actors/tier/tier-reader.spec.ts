@@ -67,7 +67,7 @@ const readerOf = (
   new TierReader({
     store,
     clock: systemClock,
-    settings: { cacheBytes, readAheadBytes, readsMax, requestMs },
+    settings: { cacheBytes, readAheadBytes, readsMax, requestMs, searchBytes: 1 << 20 },
   })
 
 const offsetIn = (frame: Frame, offset: number): number => {
