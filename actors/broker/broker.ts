@@ -42,6 +42,7 @@ import { BoundedCache } from '../system/bounded-cache.ts'
 import type { TierComponents } from '../tier/components.ts'
 import { Tier } from '../tier/tier.ts'
 import { TierReader } from '../tier/tier-reader.ts'
+import { errorText, loopOf } from '../system/loop.ts'
 import { OwnedTimers } from '../system/owned-timers.ts'
 import { type ActorSystemDeps, Supervision } from '../system/supervision.ts'
 import { LoopClock } from '../system/xstate-clock.ts'
@@ -313,20 +314,10 @@ export class CoreBroker implements Broker {
       lastError: errorText(context.lastError),
       nextTryInMs: this.#clocks.log.nextTryInMs,
     }
-    const upkeep = this.upkeep.snapshot
-    yield { ...upkeep, address: 'upkeep', lastError: errorText(upkeep.lastError) }
-    const dispatcher = this.#dispatcher.getSnapshot()
-    yield {
-      address: 'dispatcher',
-      state: dispatcher.value,
-      restarts: dispatcher.context.failures,
-      lastError: errorText(dispatcher.context.lastError),
-      nextTryInMs: this.#clocks.dispatcher.nextTryInMs,
-    }
-    const planner = { address: 'schedules', ...this.#planner.snapshot }
-    yield { ...planner, lastError: errorText(planner.lastError) }
-    for (const loop of this.deferred.loops())
-      yield { ...loop, lastError: errorText(loop.lastError) }
+    yield this.upkeep.loop
+    yield loopOf('dispatcher', this.#dispatcher, this.#clocks.dispatcher)
+    yield this.#planner.loop
+    yield* this.deferred.loops()
     if (this.tier) yield* this.tier.loops()
     for (const supervision of Object.values(this.supervisions)) yield* supervision.all()
   }
@@ -550,13 +541,6 @@ class Sender implements Waiter {
 }
 
 const idOf = (address: string): number => Number(address.slice(address.indexOf(':') + 1))
-
-const errorText = (error: unknown): string | undefined =>
-  error === null || error === undefined
-    ? undefined
-    : error instanceof Error
-      ? error.message
-      : JSON.stringify(error)
 
 /** Resolves when the log writes, or when it is known that it will not. */
 const settled = (actor: CommitLogActor): Promise<void> =>

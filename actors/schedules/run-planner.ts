@@ -5,6 +5,8 @@ import { runMessageOf, type ScheduleState } from '../../model/schedule/schedule-
 import type { Timers } from '../../model/timer/timers.ts'
 import type { BrokerState } from '../broker/broker-state.ts'
 import { contentOf } from '../broker/content.ts'
+import type { LoopDescription } from '../../model/admin.ts'
+import { loopOf } from '../system/loop.ts'
 import type { ActorSystemDeps } from '../system/supervision.ts'
 import { LoopClock } from '../system/xstate-clock.ts'
 import type { DeferredLog } from '../timer-wheel/deferred-log.ts'
@@ -62,14 +64,8 @@ export class RunPlanner {
     deferred.onTimerEnded = (topicId, timerId) => this.#ended(topicId, timerId)
   }
 
-  get snapshot() {
-    const { value, context } = this.#actor.getSnapshot()
-    return {
-      state: value as unknown,
-      restarts: context.failures,
-      lastError: context.lastError,
-      nextTryInMs: this.#clock.nextTryInMs,
-    }
+  get loop(): LoopDescription {
+    return loopOf('schedules', this.#actor, this.#clock)
   }
 
   /** Before the wheel turns: runs that were missed are made up for, or cancelled. */

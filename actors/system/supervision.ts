@@ -10,6 +10,7 @@ import { type Backoff, backoffMs } from '../../machines/backoff.ts'
 import { supervisorMachine } from '../../machines/supervisor/supervisor.machine.ts'
 import type { LoopDescription } from '../../model/admin.ts'
 import type { Clock, Logger } from '../../model/ports.ts'
+import { errorText } from './loop.ts'
 import { xstateClock } from './xstate-clock.ts'
 
 const BUCKET_CHILDREN = 128
@@ -85,7 +86,7 @@ export class Supervision {
       address,
       state: snapshot?.value ?? 'restarting',
       restarts,
-      lastError: lastError === null ? undefined : textOfError(lastError),
+      lastError: errorText(lastError),
       nextTryInMs: restartAtMs && Math.max(0, restartAtMs - this.#deps.clock.monotonicMs()),
     }
   }
@@ -162,6 +163,3 @@ export class Supervision {
     this.onEnded?.(address)
   }
 }
-
-const textOfError = (error: unknown): string =>
-  error instanceof Error ? error.message : JSON.stringify(error)

@@ -16,6 +16,8 @@ export interface BoundedStoreOptions {
   readonly signal: AbortSignal
 }
 
+const REMOVED_AT_ONCE = 1_000
+
 /**
  * A store as the offload uses it: no call waits for ever, neither for a store that hangs nor for
  * one that does not heed its signal.
@@ -62,11 +64,14 @@ export class BoundedStore implements ObjectStore {
     }
   }
 
-  remove(keys: readonly string[], options: CallOptions = {}): Promise<void> {
-    const [first = ''] = keys
-    return this.#within(`remove ${first}`, options, (signal) =>
-      this.#store.remove(keys, { signal }),
-    )
+  /** So many at once are a call: a long history takes longer than one may. */
+  async remove(keys: readonly string[], options: CallOptions = {}): Promise<void> {
+    for (let first = 0; first < keys.length; first += REMOVED_AT_ONCE) {
+      const some = keys.slice(first, first + REMOVED_AT_ONCE)
+      await this.#within(`remove ${some[0]}`, options, (signal) =>
+        this.#store.remove(some, { signal }),
+      )
+    }
   }
 
   /** The opener of the store closes it. */

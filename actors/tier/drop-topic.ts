@@ -14,7 +14,6 @@ export interface DropTopicDeps {
 
 /** Listed and removed so often; what comes anew all the time is somebody else's doing. */
 const ROUNDS_MAX = 16
-const KEYS_MAX = 1_000
 
 /**
  * Removes everything that lies under the topic's name, until a listing finds nothing; then the
@@ -27,8 +26,7 @@ export const dropTopic = (deps: DropTopicDeps, topic: Topic): Promise<void> =>
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const keys = await someKeys(store, prefix)
       if (keys.length === 0) return facts.dropped(topic)
-      for (let first = 0; first < keys.length; first += KEYS_MAX)
-        await store.remove(keys.slice(first, first + KEYS_MAX))
+      await store.remove(keys)
     }
     throw new BrokerError('TIER_UNAVAILABLE', {
       ...{ store: store.name, operation: `remove ${prefix}` },

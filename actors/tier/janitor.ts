@@ -5,9 +5,10 @@ import type { TierResidue } from '../../model/tier/tier-admin.ts'
 import { tierManifestKey, tierObjectKey } from '../../model/tier/tier-objects.ts'
 import type { ObjectStore } from '../../storage/ports/object-store.ts'
 import type { BrokerState } from '../broker/broker-state.ts'
+import { loopOf } from '../system/loop.ts'
 import type { ActorSystemDeps } from '../system/supervision.ts'
 import { LoopClock } from '../system/xstate-clock.ts'
-import { type Offloader, textOf } from './offloader.ts'
+import type { Offloader } from './offloader.ts'
 import type { TierExpiry } from './tier-expiry.ts'
 import type { TierSettings } from './settings.ts'
 import type { Turns } from './turns.ts'
@@ -21,9 +22,6 @@ export interface JanitorDeps extends ActorSystemDeps {
   readonly turns: Turns
   readonly settings: TierSettings
 }
-
-/** Removed by one request. */
-const KEYS_MAX = 1_000
 
 /** Finds what the store holds that nobody claims, and removes it after a period of grace. */
 export class Janitor {
@@ -62,14 +60,7 @@ export class Janitor {
   }
 
   get loop(): LoopDescription {
-    const { value, context } = this.#actor.getSnapshot()
-    return {
-      address: 'tier-janitor',
-      state: value,
-      restarts: context.failures,
-      lastError: textOf(context.lastError),
-      nextTryInMs: this.#clock.nextTryInMs,
-    }
+    return loopOf('tier-janitor', this.#actor, this.#clock)
   }
 
   /** What nobody claims, as it is listed now. */
@@ -100,14 +91,12 @@ export class Janitor {
   #remove(topicId: number, keys: readonly string[]): Promise<void> {
     const { turns, store, logger } = this.#deps
     return turns.run(topicId, async () => {
-      for (let first = 0; first < keys.length; first += KEYS_MAX) {
-        const unclaimed = keys.slice(first, first + KEYS_MAX).filter((key) => !this.#isClaimed(key))
-        if (unclaimed.length === 0) continue
-        await store.remove(unclaimed)
-        this.removed += unclaimed.length
-        const [example] = unclaimed
-        logger.info({ objects: unclaimed.length, example }, 'removed objects that nobody claims')
-      }
+      const unclaimed = keys.filter((key) => !this.#isClaimed(key))
+      if (unclaimed.length === 0) return
+      await store.remove(unclaimed)
+      this.removed += unclaimed.length
+      const [example] = unclaimed
+      logger.info({ objects: unclaimed.length, example }, 'removed objects that nobody claims')
     })
   }
 

@@ -4,6 +4,7 @@ import { offloadMachine, type OffloadRef } from '../../machines/tier/offload.mac
 import { isReservedTopic } from '../../model/addressing/names.ts'
 import type { LoopDescription } from '../../model/admin.ts'
 import { type TierObject, tierObjectKey } from '../../model/tier/tier-objects.ts'
+import { errorText, loopOf } from '../system/loop.ts'
 import type { ActorSystemDeps } from '../system/supervision.ts'
 import { LoopClock } from '../system/xstate-clock.ts'
 import type { ConsumeQueue } from '../topic/consume-queue.ts'
@@ -124,16 +125,9 @@ export class Offloader {
 
   *loops(): Generator<LoopDescription> {
     for (const offloading of this.#charts.values()) {
-      const { hands, actor } = offloading
-      const { state, nextTryInMs } = descriptionOf(offloading)
-      const { failures, lastError } = actor.getSnapshot().context
-      yield {
-        address: `offload:${hands.topic.topicId}/${hands.queue.queueId}`,
-        state,
-        restarts: failures,
-        lastError: textOf(lastError),
-        nextTryInMs,
-      }
+      const { hands, actor, clock } = offloading
+      const address = `offload:${hands.topic.topicId}/${hands.queue.queueId}`
+      yield { ...loopOf(address, actor, clock), state: descriptionOf(offloading).state }
     }
   }
 
@@ -260,10 +254,5 @@ const descriptionOf = ({ actor, clock }: Offloading): OffloadDescription => {
   const { failures, lastError } = context
   const state = typeof value === 'string' ? value : Object.entries(value).flat().join('.')
   const { nextTryInMs } = clock
-  return { state, reason: failures > 0 ? textOf(lastError) : undefined, nextTryInMs }
-}
-
-export const textOf = (error: unknown): string | undefined => {
-  if (error === null || error === undefined) return undefined
-  return error instanceof Error ? error.message : JSON.stringify(error)
+  return { state, reason: failures > 0 ? errorText(lastError) : undefined, nextTryInMs }
 }

@@ -1,15 +1,15 @@
 import { type Survey, surveyOf } from '../../machines/tier/offload.decider.ts'
 import type { OffloadStep } from '../../machines/tier/offload.machine.ts'
-import { type TierObject, tierManifestKey, tierObjectKey } from '../../model/tier/tier-objects.ts'
+import { type TierObject, tierObjectKey } from '../../model/tier/tier-objects.ts'
 import { BrokerError, isBrokerError } from '../../model/errors.ts'
 import type { Clock, Random } from '../../model/ports.ts'
 import type { ObjectStore } from '../../storage/ports/object-store.ts'
-import { encodeManifest } from '../../storage/tier/manifest.ts'
 import type { WrittenSegment } from '../../storage/tier/segment-writer.ts'
 import type { ConsumeQueue } from '../topic/consume-queue.ts'
 import type { Topic } from '../topic/topic.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import type { Allowance } from './allowance.ts'
+import { putManifest } from './put-manifest.ts'
 import { bytesAlone, type Rider, SegmentBuild } from './segment-build.ts'
 import type { SegmentSource } from './segment-source.ts'
 import { placeSegment, verifyPlaced } from './segment-upload.ts'
@@ -203,23 +203,14 @@ export class QueueOffload {
       step('verifying')
       const verified = await verify()
       step('recording')
-      await this.#record(verified, signal)
+      // The manifest names the object before the log relies on it.
+      const objects = [...this.topic.tier.objects, verified]
+      await putManifest(this.#deps, this.topic, objects, { signal })
       step('committing')
       const sections = await facts.add(this.topic, verified)
       return sections.length > 0 ? { ...verified, sections } : undefined
     })
     if (object) company.offloaded(object)
-  }
-
-  /** The manifest names the object before the log relies on it. */
-  async #record(object: TierObject, signal: AbortSignal): Promise<void> {
-    const { store, namespace } = this.#deps
-    const { topicId, name, settings, tier } = this.topic
-    const content = encodeManifest({
-      ...{ namespace, topicId, name, settings },
-      objects: [...tier.objects, object],
-    })
-    await store.put(tierManifestKey(namespace, topicId), [content], { ifAbsent: false, signal })
   }
 
   /** Of a segment's buffer; 0 when its first message has gone. */

@@ -18,7 +18,7 @@ interface Entry {
 }
 
 /** Of requests about no topic, such as listings of everything. */
-export const NO_TOPIC = 0
+const NO_TOPIC = 0
 
 const HOUR_MS = 3_600_000
 const HOURS = 24

@@ -2,17 +2,17 @@ import { createActor, fromPromise } from 'xstate'
 import { expiredOf } from '../../machines/tier/expiry.decider.ts'
 import { expiryMachine } from '../../machines/tier/expiry.machine.ts'
 import type { LoopDescription } from '../../model/admin.ts'
-import { type TierObject, tierManifestKey, tierObjectKey } from '../../model/tier/tier-objects.ts'
+import { type TierObject, tierObjectKey } from '../../model/tier/tier-objects.ts'
 import type { ObjectStore } from '../../storage/ports/object-store.ts'
-import { encodeManifest } from '../../storage/tier/manifest.ts'
 import type { BrokerState } from '../broker/broker-state.ts'
 import type { IndexStore } from '../checkpoint/index-store.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
+import { loopOf } from '../system/loop.ts'
 import type { ActorSystemDeps } from '../system/supervision.ts'
 import { LoopClock } from '../system/xstate-clock.ts'
 import type { Topic } from '../topic/topic.ts'
 import { admitRetention } from '../upkeep/trim.ts'
-import { textOf } from './offloader.ts'
+import { putManifest } from './put-manifest.ts'
 import type { TierSettings } from './settings.ts'
 import type { TierReader } from './tier-reader.ts'
 import type { Turns } from './turns.ts'
@@ -68,14 +68,7 @@ export class TierExpiry {
   }
 
   get loop(): LoopDescription {
-    const { value, context } = this.#actor.getSnapshot()
-    return {
-      address: 'tier-expiry',
-      state: value,
-      restarts: context.failures,
-      lastError: textOf(context.lastError),
-      nextTryInMs: this.#clock.nextTryInMs,
-    }
+    return loopOf('tier-expiry', this.#actor, this.#clock)
   }
 
   /** Objects that wait for their removal. */
@@ -141,17 +134,9 @@ export class TierExpiry {
       // Of a topic that has ended everything goes, by its own steps.
       if (topic?.status === 'serving') {
         await store.remove(keys)
-        await this.#record(topic)
+        await putManifest(this.#deps, topic, topic.tier.objects)
       }
       this.#condemned.delete(topicId)
     })
-  }
-
-  async #record(topic: Topic): Promise<void> {
-    const { store, namespace } = this.#deps
-    const { topicId, name, settings, tier } = topic
-    const { objects } = tier
-    const content = encodeManifest({ namespace, topicId, name, settings, objects })
-    await store.put(tierManifestKey(namespace, topicId), [content], { ifAbsent: false })
   }
 }

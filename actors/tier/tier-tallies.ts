@@ -7,7 +7,7 @@ import type { SentRequest } from '../../storage/ports/object-store.ts'
 const boundsMs = [1, 3, 5, 7, 10, 100, 200, 400, 600, 800, 1_000, 1_500, 3_000] as const
 const boundsBytes = [1, 10, 100, 1_024, 10_240, 32_768, 51_200, 102_400].map((kib) => kib * 1_024)
 
-export type FileType = 'segment' | 'manifest' | 'other'
+type FileType = 'segment' | 'manifest' | 'other'
 
 /** Requests of one kind and outcome. */
 export interface RequestTally {

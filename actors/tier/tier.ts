@@ -11,6 +11,7 @@ import type { IndexStore } from '../checkpoint/index-store.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import type { PendingChunk } from '../commit-log/pending-chunk.ts'
 import { ClockScheduler } from '../system/clock-scheduler.ts'
+import { loopOf } from '../system/loop.ts'
 import type { ActorSystemDeps } from '../system/supervision.ts'
 import { LoopClock } from '../system/xstate-clock.ts'
 import { ConsumeQueue } from '../topic/consume-queue.ts'
@@ -20,7 +21,7 @@ import { BufferPool } from './buffer-pool.ts'
 import type { TierComponents } from './components.ts'
 import { dropTopic } from './drop-topic.ts'
 import { Janitor } from './janitor.ts'
-import { Offloader, textOf } from './offloader.ts'
+import { Offloader } from './offloader.ts'
 import { Allowance } from './allowance.ts'
 import { slabBytesOf } from './queue-offload.ts'
 import { RequestBook } from './request-book.ts'
@@ -51,7 +52,7 @@ const GATHER_MS = 100
 const CHARTS_A_TURN = 1_000
 
 /** Of a data directory: 16 hex digits that tell nothing of its secret. */
-export const namespaceOf = (secret: Uint8Array): string =>
+const namespaceOf = (secret: Uint8Array): string =>
   createHash('sha256').update('glasspost tier namespace').update(secret).digest('hex').slice(0, 16)
 
 /** The way into the tier: who wakes it, who carries, who clears away. */
@@ -146,14 +147,7 @@ export class Tier {
   }
 
   *loops(): Generator<LoopDescription> {
-    const { value, context } = this.#actor.getSnapshot()
-    yield {
-      address: 'tier',
-      state: value,
-      restarts: context.failures,
-      lastError: textOf(context.lastError),
-      nextTryInMs: this.#clock.nextTryInMs,
-    }
+    yield loopOf('tier', this.#actor, this.#clock)
     yield this.expiry.loop
     yield this.janitor.loop
     yield* this.offloader.loops()

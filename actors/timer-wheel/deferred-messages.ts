@@ -8,6 +8,7 @@ import { Seal } from '../broker/seal.ts'
 import type { BrokerSettings } from '../broker/settings.ts'
 import type { IndexStore } from '../checkpoint/index-store.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
+import type { LoopDescription } from '../../model/admin.ts'
 import type { ActorSystemDeps } from '../system/supervision.ts'
 import type { Topic } from '../topic/topic.ts'
 import { TransactionBook } from '../transaction/transaction-book.ts'
@@ -87,11 +88,8 @@ export class DeferredMessages {
     for (const kind of deferredKinds) this.wheels[kind].stop()
   }
 
-  *loops() {
-    for (const kind of deferredKinds) {
-      const wheel = this.wheels[kind]
-      yield { address: wheel.name, ...wheel.snapshot }
-    }
+  *loops(): Generator<LoopDescription> {
+    for (const kind of deferredKinds) yield this.wheels[kind].loop
   }
 
   /** The message waits for its time; the receipt names it for a recall. */

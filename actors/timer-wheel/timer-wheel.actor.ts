@@ -7,6 +7,8 @@ import {
 import { isBrokerError } from '../../model/errors.ts'
 import type { DeferredMessage } from '../../storage/codec/deferred-fact.ts'
 import type { Admitted, CommitLog } from '../commit-log/commit-log.ts'
+import type { LoopDescription } from '../../model/admin.ts'
+import { loopOf } from '../system/loop.ts'
 import type { ActorSystemDeps } from '../system/supervision.ts'
 import { LoopClock } from '../system/xstate-clock.ts'
 import type { DeferredStore } from './deferred-store.ts'
@@ -86,14 +88,8 @@ export class TimerWheel {
     return this.#deps.name
   }
 
-  get snapshot() {
-    const { value, context } = this.#actor.getSnapshot()
-    return {
-      state: value as unknown,
-      restarts: context.failures,
-      lastError: context.lastError,
-      nextTryInMs: this.#chartClock.nextTryInMs,
-    }
+  get loop(): LoopDescription {
+    return loopOf(this.name, this.#actor, this.#chartClock)
   }
 
   start(): void {

@@ -2,7 +2,9 @@ import { createActor, fromPromise } from 'xstate'
 import { upkeepMachine } from '../../machines/upkeep/upkeep.machine.ts'
 import { checkpoint } from '../checkpoint/checkpoint.ts'
 import type { IndexStore } from '../checkpoint/index-store.ts'
-import { type ActorSystemDeps } from '../system/supervision.ts'
+import type { LoopDescription } from '../../model/admin.ts'
+import { loopOf } from '../system/loop.ts'
+import type { ActorSystemDeps } from '../system/supervision.ts'
 import { LoopClock } from '../system/xstate-clock.ts'
 import type { BrokerState } from '../broker/broker-state.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
@@ -90,10 +92,8 @@ export class Upkeep {
     })
   }
 
-  get snapshot() {
-    const { value, context } = this.#actor.getSnapshot()
-    const { nextTryInMs } = this.#clock
-    return { state: value, restarts: context.failures, lastError: context.lastError, nextTryInMs }
+  get loop(): LoopDescription {
+    return loopOf('upkeep', this.#actor, this.#clock)
   }
 
   start(): void {

@@ -30,7 +30,7 @@ export interface OffloadContext extends OffloadInput, Failures {
 }
 
 /** Where a segment is on its way: a state each. */
-export const offloadSteps = [
+const offloadSteps = [
   'waitingForPermit',
   'waitingForBuffer',
   'reading',

@@ -1,7 +1,7 @@
 import type { TopicSettings } from '../../model/addressing/topic.ts'
 import { type TierObject, tierObjectKey } from '../../model/tier/tier-objects.ts'
 
-export const MANIFEST_FORMAT = 1
+const MANIFEST_FORMAT = 1
 
 /** A topic incarnation and the objects that hold its history, for people and for repairs. */
 export interface Manifest {

@@ -30,7 +30,7 @@ import {
  *         14 footer crc u32 · 18 bytes of the object u32 · 22 crc u32
  * ```
  */
-export const TRAILER_BYTES = 26
+const TRAILER_BYTES = 26
 /** Holds the trailer and the footer of some eighty sections. */
 export const SUFFIX_BYTES = 4096
 

@@ -5,10 +5,10 @@ import { BrokerError } from '../../model/errors.ts'
  * What the parts of a segment object have in common (docs/formats/segment.md). All numbers are
  * big endian; positions and sizes within an object are u32, offsets and times u48.
  */
-export const SEGMENT_FORMAT = 1
+const SEGMENT_FORMAT = 1
 
 /** The first four bytes of each part, of frames those of their trailer: `GP`, a letter, `1`. */
-export const segmentMagic = {
+const segmentMagic = {
   header: 0x47505331,
   frame: 0x47504631,
   names: 0x47504e31,

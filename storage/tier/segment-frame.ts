@@ -24,7 +24,7 @@ import {
  * ```
  */
 export const FRAME_UNIT_BYTES = 22
-export const FRAME_TRAILER_BYTES = 38
+const FRAME_TRAILER_BYTES = 38
 /** Records of a frame take at most so many bytes, unless it is one alone. */
 export const FRAME_RECORD_BYTES = 512 * 1024
 export const FRAME_RECORDS_MAX = 4096

@@ -29,7 +29,7 @@ export const verifySegment = (bytes: Buffer, key: string): VerifiedSegment => {
 }
 
 /** The same in steps of a frame. */
-export function* verifyingSegment(bytes: Buffer, key: string): Generator<void, VerifiedSegment> {
+function* verifyingSegment(bytes: Buffer, key: string): Generator<void, VerifiedSegment> {
   const trailer = readTrailer(bytes, { key, objectBytes: bytes.length })
   const footer = readFooter(footerIn(bytes, trailer) ?? bytes, trailer, key)
   const { sections, checksums, ...identity } = footer

@@ -44,7 +44,7 @@ const buffersText = ({ buffers }: TierStatus): string => {
 }
 
 /** In the currency of the prices, cents and their parts where a month costs so little. */
-export const money = (amount: number): string =>
+const money = (amount: number): string =>
   amount.toLocaleString('en-US', {
     minimumFractionDigits: 2,
     maximumFractionDigits: amount < 1 ? 4 : 2,

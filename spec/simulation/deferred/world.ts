@@ -610,7 +610,7 @@ export class DeferredWorld {
     const { table } = broker.state.deferred.timer
     const isDue = table.first >= 0 && (table.dueMs[table.first] as number) <= this.#wallMs
     // In the middle of a round, chunks that were given up may not have been removed yet.
-    const isResting = broker.upkeep.snapshot.state === 'resting'
+    const isResting = broker.upkeep.loop.state === 'resting'
     return isSettled(broker) && isResting && !isDue && this.#isTicking(broker) && !isEnding(broker)
   }
 

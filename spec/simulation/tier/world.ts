@@ -443,7 +443,7 @@ export class TierWorld {
   }
 
   #isAtRest(broker: CoreBroker): boolean {
-    if (!isSettled(broker) || broker.upkeep.snapshot.state !== 'resting') return false
+    if (!isSettled(broker) || broker.upkeep.loop.state !== 'resting') return false
     if (isEnding(broker)) return false
     return this.#tier.offloader.size === 0 && [...broker.state.topics.values()].every(isInTier)
   }
