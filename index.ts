@@ -9,6 +9,7 @@ import { CoreBroker } from './actors/broker/broker.ts'
 import { brokerSettingsOf, type SomeBrokerSettings } from './actors/broker/settings.ts'
 import { BrokerMetrics } from './actors/metrics/broker-metrics.ts'
 import { tierOff } from './actors/tier/tier-off.ts'
+import { namespaceOf } from './actors/tier/tier.ts'
 import { TierAdmin } from './actors/tier/tiering.ts'
 import type { AdminPort } from './model/admin.ts'
 import type { BackupHeader, OnProgress, WrittenBackup } from './model/backup.ts'
@@ -209,7 +210,8 @@ const openBroker = async (options: BrokerOptions & { readonly brokerName?: strin
     const requests = new RequestTap()
     const store = await openTier(options.tier ?? 'off', {
       ...{ clock: systemClock, random, logger },
-      ...{ dataDir: options.dataDir, onRequest: requests.onRequest },
+      ...{ dataDir: options.dataDir, namespace: namespaceOf(place.secret) },
+      onRequest: requests.onRequest,
     })
     if (store !== undefined) owned.unshift(store)
     const tier = store && { store: store.store, random, requests }

@@ -39,6 +39,8 @@ export interface TierParts {
   readonly random: Random
   readonly logger: Logger
   readonly dataDir: string | undefined
+  /** Under which this data directory writes. */
+  readonly namespace: string
   readonly onRequest: OnRequest
 }
 
@@ -72,7 +74,10 @@ export const openTier = async (
   }
 }
 
-const probe = async (store: ObjectStore, { clock, random }: TierParts): Promise<void> => {
+const probe = async (
+  store: ObjectStore,
+  { clock, random, namespace }: TierParts,
+): Promise<void> => {
   const ending = new AbortController()
   const params = {
     store: store.name,
@@ -82,7 +87,7 @@ const probe = async (store: ObjectStore, { clock, random }: TierParts): Promise<
   const end = (): void => ending.abort(new BrokerError('TIER_UNAVAILABLE', params))
   const cancel = clock.after(PROBE_MS, end)
   try {
-    await probeObjectStore(store, { random, signal: ending.signal })
+    await probeObjectStore(store, { random, namespace, signal: ending.signal })
   } finally {
     cancel()
   }

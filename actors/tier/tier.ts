@@ -52,7 +52,7 @@ const GATHER_MS = 100
 const CHARTS_A_TURN = 1_000
 
 /** Of a data directory: 16 hex digits that tell nothing of its secret. */
-const namespaceOf = (secret: Uint8Array): string =>
+export const namespaceOf = (secret: Uint8Array): string =>
   createHash('sha256').update('glasspost tier namespace').update(secret).digest('hex').slice(0, 16)
 
 /** The way into the tier: who wakes it, who carries, who clears away. */

@@ -17,6 +17,7 @@ import {
 } from '../support/s3-server.ts'
 import { s3StoreOn } from '../support/s3-store.ts'
 
+const namespace = '0123456789abcdef'
 const HOUR_MS = 3_600_000
 
 const codeOf = (work: Promise<unknown>): Promise<BrokerErrorCode | 'done' | undefined> =>
@@ -38,7 +39,7 @@ const openWith = (option: TierOption, dataDir?: string) => {
   const requests: SentRequest[] = []
   const warnings: unknown[] = []
   const opening = openTier(option, {
-    ...{ clock: systemClock, random: systemRandom, dataDir },
+    ...{ clock: systemClock, random: systemRandom, dataDir, namespace },
     logger: { info: () => {}, error: () => {}, warn: (fields) => warnings.push(fields) },
     onRequest: (request) => requests.push(request),
   })
@@ -134,7 +135,7 @@ Tier('takes a probe whose answer was lost for its own', () =>
   onServer({}, async (server) => {
     server.faults.next(['answerLost'], ['put'])
     const store = s3StoreOn(server)
-    await probeObjectStore(store, { random: systemRandom })
+    await probeObjectStore(store, { random: systemRandom, namespace })
     await store.close()
   }),
 )
@@ -142,13 +143,17 @@ Tier('takes a probe whose answer was lost for its own', () =>
 Tier('removes what broken-off probes left, and nothing younger or else', async () => {
   let wallMs = 0
   const store = new MemoryObjectStore({ clock: { ...systemClock, wallMs: () => wallMs } })
-  for (const key of ['probe/left', 'probes', 'else/left'])
+  for (const key of [`${namespace}/probe-left`, `${namespace}/probes`, 'else/probe-left'])
     await store.put(key, [], { ifAbsent: true })
   wallMs = HOUR_MS
-  await store.put('probe/other', [], { ifAbsent: true })
+  await store.put(`${namespace}/probe-other`, [], { ifAbsent: true })
   wallMs += 1
-  await probeObjectStore(store, { random: systemRandom })
-  assert.equal([...store.objects.keys()].sort(), ['else/left', 'probe/other', 'probes'])
+  await probeObjectStore(store, { random: systemRandom, namespace })
+  assert.equal([...store.objects.keys()].sort(), [
+    `${namespace}/probe-other`,
+    `${namespace}/probes`,
+    'else/probe-left',
+  ])
 })
 
 Tier.run()

@@ -2,21 +2,26 @@ import { BrokerError, isBrokerError } from '../../model/errors.ts'
 import type { Random } from '../../model/ports.ts'
 import type { CallOptions, ObjectStore } from '../ports/object-store.ts'
 
-const FOLDER = 'probe/'
-/** Older ones are left by probes that a crash broke off. */
+/** Older ones are left by probes that a crash or a store broke off. */
 const LEFT_AFTER_MS = 3_600_000
 
 /**
  * Finds out whether a store can be a tier, by what it does and not by what it is called: rejects
- * with `TIER_UNFIT` where a conditional put replaces what is there, or bytes do not come back.
- * Leaves nothing behind. Rejects with `TIER_UNAVAILABLE` or `TIER_DENIED` where it cannot tell.
+ * with `TIER_UNFIT` where a conditional put replaces what is there, or bytes do not come back, and
+ * with `TIER_UNAVAILABLE` or `TIER_DENIED` where it cannot tell. Leaves nothing behind; what a
+ * fault leaves, the janitor of the namespace finds.
  */
 export const probeObjectStore = async (
   store: ObjectStore,
-  { random, ...options }: { readonly random: Random } & CallOptions,
+  {
+    random,
+    namespace,
+    ...options
+  }: { readonly random: Random; readonly namespace: string } & CallOptions,
 ): Promise<void> => {
   const content = random.bytes(64)
-  const key = `${FOLDER}${Buffer.from(random.bytes(16)).toString('hex')}`
+  const prefix = `${namespace}/probe-`
+  const key = `${prefix}${Buffer.from(random.bytes(16)).toString('hex')}`
   const unfit = (reason: string): BrokerError =>
     new BrokerError('TIER_UNFIT', { store: store.name, reason })
   const remove = () => store.remove([key], options)
@@ -29,7 +34,8 @@ export const probeObjectStore = async (
     const { from, to } = { from: 16, to: 48 }
     const read = await store.get(key, { range: { from, to }, ...options })
     if (!read.equals(content.subarray(from, to))) throw unfit('it gives back other bytes')
-    if (!(await isListed(store, key, options))) throw unfit('it does not list what was put')
+    if (!(await isListed(store, { prefix, key }, options)))
+      throw unfit('it does not list what was put')
   } catch (error) {
     await remove().catch(() => {})
     throw error
@@ -49,12 +55,12 @@ const exists = (putting: Promise<void>): Promise<boolean> =>
 
 const isListed = async (
   store: ObjectStore,
-  wanted: string,
+  wanted: { readonly prefix: string; readonly key: string },
   options: CallOptions,
 ): Promise<boolean> => {
   const found = []
-  for await (const object of store.list(FOLDER, options)) found.push(object)
-  const nowMs = found.find(({ key }) => key === wanted)?.modifiedMs
+  for await (const object of store.list(wanted.prefix, options)) found.push(object)
+  const nowMs = found.find(({ key }) => key === wanted.key)?.modifiedMs
   if (nowMs === undefined) return false
   const left = found.filter(({ modifiedMs }) => modifiedMs < nowMs - LEFT_AFTER_MS)
   if (left.length > 0)

@@ -35,7 +35,7 @@ if (gateway === undefined) {
 
   Gateway('is fit to be a tier, and back after an outage with all that it had', async () => {
     const store = s3StoreOn(gateway, { ...gateway, prefix: 'outage', attemptsMax: 1 })
-    await probeObjectStore(store, { random: systemRandom })
+    await probeObjectStore(store, { random: systemRandom, namespace: '0123456789abcdef' })
     await store.put('kept', [Buffer.from('kept')], { ifAbsent: true })
     await gateway.stop()
     const error: unknown = await store.get('kept').catch((cause: unknown) => cause)
