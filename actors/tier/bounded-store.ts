@@ -7,6 +7,7 @@ import type {
   ObjectStore,
   PutOptions,
 } from '../../storage/ports/object-store.ts'
+import { orAborted } from '../../storage/ports/or-aborted.ts'
 
 export interface BoundedStoreOptions {
   readonly clock: Pick<Clock, 'after'>
@@ -93,7 +94,7 @@ export class BoundedStore implements ObjectStore {
     }
     const cancel = clock.after(requestMs, () => ending.abort(this.#late(operation)))
     try {
-      return await orAborted(ending.signal, call)
+      return await orAborted(call(ending.signal), ending.signal)
     } finally {
       cancel()
       for (const source of sources) source.removeEventListener('abort', end)
@@ -105,12 +106,3 @@ export class BoundedStore implements ObjectStore {
     return new BrokerError('TIER_UNAVAILABLE', { store: this.name, operation, reason })
   }
 }
-
-const orAborted = <Result>(
-  signal: AbortSignal,
-  call: (signal: AbortSignal) => Promise<Result>,
-): Promise<Result> =>
-  new Promise((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
-    call(signal).then(resolve, reject)
-  })

@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
 import { isBrokerError } from '../../model/errors.ts'
+import type { Clock } from '../../model/ports.ts'
 import type { TierStep } from '../../model/tier/tier-admin.ts'
 import { type TierObject, tierManifestKey, tierObjectKey } from '../../model/tier/tier-objects.ts'
 import type { ObjectStore } from '../../storage/ports/object-store.ts'
 import type { Manifest } from '../../storage/tier/manifest.ts'
-import { verifySegment } from '../../storage/tier/verify-segment.ts'
+import { verifyingSegment } from '../../storage/tier/verify-segment.ts'
 import type { Topic } from '../topic/topic.ts'
 
 /** A topic as it is looked at from outside: its objects may change meanwhile. */
@@ -42,19 +43,24 @@ export async function* fetchSteps(
   }
 }
 
+export interface VerifyDeps {
+  readonly store: ObjectStore
+  readonly clock: Pick<Clock, 'soon'>
+}
+
 /** Reads every object, and compares it with itself and with what the topic claims of it. */
 export async function* verifySteps(
-  store: ObjectStore,
+  { store, clock }: VerifyDeps,
   topic: Topic,
   claims: Claims,
 ): AsyncGenerator<Omit<TierStep, 'done' | 'of'>> {
   const { topicId, namespace } = claims
   const key = tierManifestKey(namespace, topicId)
-  yield await examined(store, key, (content) => manifestProblem(content, claims))
+  yield await examined(store, key, async (content) => manifestProblem(content, claims))
   for (const object of claims.objects) {
     const objectKey = tierObjectKey(topicId, object)
     const step = await examined(store, objectKey, (content) =>
-      objectProblem(content, objectKey, object),
+      objectProblem(content, { key: objectKey, object, clock }),
     )
     // It expired while it was looked for.
     const isStillClaimed = topic.tier.objects.some(
@@ -68,11 +74,11 @@ export async function* verifySteps(
 const examined = async (
   store: ObjectStore,
   key: string,
-  problemOf: (content: Buffer) => string | undefined,
+  problemOf: (content: Buffer) => Promise<string | undefined>,
 ): Promise<Omit<TierStep, 'done' | 'of'>> => {
   try {
     const content = await store.get(key)
-    const problem = problemOf(content)
+    const problem = await problemOf(content)
     return { key, bytes: content.length, ...(problem !== undefined && { problem }) }
   } catch (error) {
     if (!isBrokerError(error, 'TIER_OBJECT_NOT_FOUND', 'CORRUPT')) throw error
@@ -80,8 +86,21 @@ const examined = async (
   }
 }
 
-const objectProblem = (content: Buffer, key: string, object: TierObject): string | undefined => {
-  const { footer } = verifySegment(content, key)
+interface Examining {
+  readonly key: string
+  readonly object: TierObject
+  readonly clock: Pick<Clock, 'soon'>
+}
+
+const objectProblem = async (
+  content: Buffer,
+  { key, object, clock }: Examining,
+): Promise<string | undefined> => {
+  const verifying = verifyingSegment(content, key)
+  let step = verifying.next()
+  for (; step.done !== true; step = verifying.next())
+    await new Promise<void>((resolve) => clock.soon(resolve))
+  const { footer } = step.value
   if (content.length !== object.bytes)
     return `it has ${content.length} bytes, and the topic claims ${object.bytes}`
   const missing = object.sections.find(

@@ -21,7 +21,7 @@ import { claimsOf, fetchSteps, stepsOf, verifySteps } from './tier-steps.ts'
 export interface TierAdminDeps {
   readonly tier: Tier
   readonly state: BrokerState
-  readonly clock: Pick<Clock, 'after'>
+  readonly clock: Pick<Clock, 'after' | 'soon'>
   readonly cache: () => TierStatus['cache']
 }
 
@@ -94,7 +94,8 @@ export class TierAdmin implements Tiering {
   }
 
   async *verify(name?: string): AsyncGenerator<TierStep> {
-    const { tier } = this.#deps
+    const { tier, clock } = this.#deps
+    const { store } = tier
     const topics = this.#begun(name).map((topic) => ({
       topic,
       claims: claimsOf(topic, tier.namespace),
@@ -102,7 +103,7 @@ export class TierAdmin implements Tiering {
     const of = stepsOf(topics.map(({ claims }) => claims))
     let done = 0
     for (const { topic, claims } of topics)
-      for await (const step of verifySteps(tier.store, topic, claims))
+      for await (const step of verifySteps({ store, clock }, topic, claims))
         yield { ...step, done: ++done, of }
   }
 

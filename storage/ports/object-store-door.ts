@@ -1,5 +1,6 @@
 import { BrokerError } from '../../model/errors.ts'
 import { isObjectKey, isObjectPrefix } from './object-store.ts'
+import { orAborted } from './or-aborted.ts'
 
 export interface DoorCall {
   /** As in "could not put the object a/b". */
@@ -60,9 +61,3 @@ export class ObjectStoreDoor {
     return new BrokerError('TIER_UNAVAILABLE', params)
   }
 }
-
-const orAborted = <T>(working: Promise<T>, signal: AbortSignal): Promise<T> =>
-  new Promise((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
-    working.then(resolve, reject)
-  })

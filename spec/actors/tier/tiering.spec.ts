@@ -102,6 +102,26 @@ Admin('verify finds what is damaged, missing or not what is claimed', async () =
   await scene.close()
 })
 
+Admin('verify lets everybody have a turn after each frame', async () => {
+  const scene = await TierScene.open({ tier: { segmentBytes: 4 << 20, bufferBytes: 16 << 20 } })
+  await scene.create('orders')
+  await scene.send('orders', 12, 200_000)
+  await scene.offload('orders')
+  const { tier, clock } = scene
+  let turns = 0
+  const soon = (task: () => void): void => {
+    turns++
+    clock.soon(task)
+  }
+  const admin = new TierAdmin({
+    ...{ tier, state: scene.broker.state, cache: () => ({ bytes: 0, bytesMax: 0, frames: 0 }) },
+    clock: { soon, after: (ms, task) => clock.after(ms, task) },
+  })
+  assert.equal(problemsOf(await all(scene, admin.verify('orders'))), [])
+  assert.ok(turns >= 5, `${turns} turns for 2.4 MB`)
+  await scene.close()
+})
+
 Admin('fetch gives the manifest and every object as they lie there', async () => {
   const scene = await TierScene.open()
   await scene.create('orders')
