@@ -51,7 +51,7 @@ export class Offloader {
   readonly #deps: OffloaderDeps
   readonly #logic: typeof offloadMachine
   readonly #charts = new Map<number, Offloading>()
-  /** By topic: what was stopped and has not let go of everything. */
+  /** What was stopped and has not let go of everything. */
   readonly #leaving = new Set<Promise<unknown>>()
   readonly offloaded$ = new Subject<Offloaded>()
   #isStopped = false

@@ -8,6 +8,7 @@ import { readIndex, type SectionIndex } from '../../storage/tier/segment-index.t
 import { readNames, type SegmentNames } from '../../storage/tier/segment-names.ts'
 import { Allowance } from './allowance.ts'
 import { BoundedStore } from './bounded-store.ts'
+import { type CachedFrame, isKnown, OpenObject, type Run, runFrom } from './open-object.ts'
 import { type Cached, type Part, PartCache } from './part-cache.ts'
 import type { TierSettings } from './settings.ts'
 
@@ -18,37 +19,6 @@ export interface TierReaderDeps {
     TierSettings,
     'cacheBytes' | 'readAheadBytes' | 'readsMax' | 'requestMs' | 'searchBytes'
   >
-}
-
-/** A frame in the cache, or one that is on its way there. */
-interface CachedFrame extends Cached<Frame> {
-  /** Where reading ahead goes on when somebody gets here: a queue offset. */
-  aheadFrom?: number | undefined
-}
-
-type Run = ReadonlyMap<number, Frame>
-
-/** What is in memory of an object, each by its position there. */
-class OpenObject {
-  readonly key: string
-  readonly indexes = new Map<number, Cached<SectionIndex>>()
-  readonly names = new Map<number, Cached<SegmentNames>>()
-  readonly frames = new Map<number, CachedFrame>()
-  /** Indexes and names on their way. */
-  readonly opening = new Map<number, Promise<Part>>()
-  /** Frames on their way, several by one read. */
-  readonly loading = new Map<number, Promise<Run>>()
-  /** What arrives later is not kept. */
-  isDropped = false
-
-  constructor(key: string) {
-    this.key = key
-  }
-
-  get isIdle(): boolean {
-    const { indexes, names, frames, opening, loading } = this
-    return indexes.size + names.size + frames.size + opening.size + loading.size === 0
-  }
 }
 
 /** A section of a topic, as folding has placed it. */
@@ -339,27 +309,6 @@ interface ByteRange {
 const endOf = (index: SectionIndex): number => {
   const { from, count } = index.frame(index.count - 1)
   return from + count
-}
-
-const isKnown = ({ frames, loading }: OpenObject, { at }: FrameEntry): boolean =>
-  frames.has(at) || loading.has(at)
-
-/** At least one frame, and those behind it in the section that nobody has, up to so many bytes. */
-const runFrom = (
-  object: OpenObject,
-  index: SectionIndex,
-  first: FrameEntry,
-  bytesMax: number,
-): FrameEntry[] => {
-  const run = [first]
-  let { bytes } = first
-  let next = index.frameOf(first.from + first.count)
-  while (next !== undefined && bytes + next.bytes <= bytesMax && !isKnown(object, next)) {
-    run.push(next)
-    bytes += next.bytes
-    next = index.frameOf(next.from + next.count)
-  }
-  return run
 }
 
 /** In memory of its own, so that the cache counts all that it keeps alive. */
