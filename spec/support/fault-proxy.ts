@@ -10,7 +10,9 @@ import { answerThrough, type FaultDraw, kindOf, S3Faults, type S3Answer } from '
  */
 export const openFaultProxy = async (target: string, draw?: FaultDraw) => {
   const faults = new S3Faults(draw)
+  let requests = 0
   const server = createServer((request, response) => {
+    requests += 1
     const url = new URL(request.url ?? '/', target)
     const fault = faults.strike(kindOf(request.method ?? '', url.searchParams))
     void answerThrough(fault, { request, response }, () => passOn(request, target)).catch(() =>
@@ -22,6 +24,10 @@ export const openFaultProxy = async (target: string, draw?: FaultDraw) => {
   return {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     faults,
+    /** So far. */
+    get requests() {
+      return requests
+    },
     close: async (): Promise<void> => {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
@@ -33,6 +39,11 @@ const passOn = async (request: IncomingMessage, target: string): Promise<S3Answe
   const { hostname, port } = new URL(target)
   const { method, url, headers } = request
   const passed = httpRequest({ hostname, port, method, path: url, headers })
+  // Whoever sends may be gone in the middle of a body.
+  request.once('close', () => {
+    if (!request.complete) passed.destroy()
+  })
+  passed.on('error', () => {})
   request.pipe(passed)
   const [answer] = (await once(passed, 'response')) as [IncomingMessage]
   const kept = Object.entries(answer.headers).flatMap(([name, value]) =>
