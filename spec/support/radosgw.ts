@@ -48,8 +48,19 @@ const freePort = async (): Promise<number> => {
   return port
 }
 
+const frontendOf = ({ port, tls }: { port: number; tls: string | undefined }): string => {
+  const endpoint = `endpoint=127.0.0.1:${port}`
+  return tls === undefined ? endpoint : `ssl_${endpoint} ssl_certificate=${tls}`
+}
+
 /** One monitor, one store in memory and the gateway: all that the gateway needs to be real. */
-const configOf = (at: { folder: string; fsid: string; monitorPort: number; port: number }) => `
+const configOf = (at: {
+  folder: string
+  fsid: string
+  monitorPort: number
+  port: number
+  tls: string | undefined
+}) => `
 [global]
 fsid = ${at.fsid}
 mon host = v2:127.0.0.1:${at.monitorPort}
@@ -81,7 +92,7 @@ auth client required = cephx
 auth allow insecure global id reclaim = false
 [client.rgw]
 rgw data = ${at.folder}/rgw
-rgw frontends = beast endpoint=127.0.0.1:${at.port}
+rgw frontends = beast ${frontendOf(at)}
 rgw enable usage log = false
 `
 
@@ -113,19 +124,22 @@ class Daemons {
   }
 }
 
-/** Starts Ceph's S3 gateway on this machine alone, with an empty bucket; it takes about 10 s. */
-export const startRadosgw = async (): Promise<RadosGateway> => {
+/**
+ * Starts Ceph's S3 gateway on this machine alone, with an empty bucket; it takes about 10 s.
+ * With `tls`, a file with a certificate and its key, it speaks https.
+ */
+export const startRadosgw = async ({ tls }: { tls?: string } = {}): Promise<RadosGateway> => {
   const folder = await mkdtemp(join(tmpdir(), 'glasspost-rgw-'))
   for (const name of ['mon', 'osd', 'rgw', 'run', 'log']) await mkdir(join(folder, name))
   const fsid = (await readFile('/proc/sys/kernel/random/uuid', 'utf8')).trim()
   const [monitorPort, port] = [await freePort(), await freePort()]
   const config = join(folder, 'ceph.conf')
-  await writeFile(config, configOf({ folder, fsid, monitorPort, port }))
+  await writeFile(config, configOf({ folder, fsid, monitorPort, port, tls }))
   const run = (program: string, ...parameters: string[]) =>
     promisify(execFile)(program, parameters, { timeout: STEP_MS, cwd: folder })
   const configured = ['-c', config]
   const daemons = new Daemons()
-  const endpoint = `http://127.0.0.1:${port}`
+  const endpoint = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`
   const credentials = { accessKeyId: 'AKSPEC', secretAccessKey: 'SKSPEC' }
   const start = async (): Promise<void> => {
     daemons.start('radosgw', [...configured, '-n', 'client.rgw'])

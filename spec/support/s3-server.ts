@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import {
@@ -19,6 +20,8 @@ export interface S3ServerOptions {
   /** What it makes of If-None-Match: some stores ignore it, others answer 501. */
   readonly conditions?: 'kept' | 'ignored' | 'refused'
   readonly wallMs?: () => number
+  /** With a certificate it speaks https. */
+  readonly tls?: { readonly cert: string; readonly key: string } | undefined
 }
 
 export interface S3Object {
@@ -71,10 +74,15 @@ export class S3Server {
   requests = 0
   readonly #conditions: NonNullable<S3ServerOptions['conditions']>
   readonly #wallMs: () => number
-  readonly #server = createServer()
+  readonly #scheme: 'http' | 'https'
+  readonly #server: ReturnType<typeof createServer>
+  /** What the last body was signed with: its hash, or that it was not. */
+  lastSigned: string | undefined
   #uploadsBegun = 0
 
-  constructor({ faults, conditions = 'kept', wallMs = Date.now }: S3ServerOptions) {
+  constructor({ faults, conditions = 'kept', wallMs = Date.now, tls }: S3ServerOptions) {
+    this.#scheme = tls === undefined ? 'http' : 'https'
+    this.#server = tls === undefined ? createServer() : createTlsServer(tls)
     this.faults = new S3Faults(faults)
     this.#conditions = conditions
     this.#wallMs = wallMs
@@ -94,7 +102,7 @@ export class S3Server {
   }
 
   get endpoint(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+    return `${this.#scheme}://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
   }
 
   async close(): Promise<void> {
@@ -109,6 +117,7 @@ export class S3Server {
     if (sentMd5 !== undefined && md5(body).toString('base64') !== sentMd5)
       return errorAnswer(400, 'BadDigest')
     const sent = headers['x-amz-content-sha256']
+    if (method === 'PUT') this.lastSigned = String(sent)
     if (sent === undefined || headers.authorization === undefined)
       return errorAnswer(403, 'AccessDenied')
     if (sent !== 'UNSIGNED-PAYLOAD' && sent !== createHash('sha256').update(body).digest('hex'))
