@@ -29,8 +29,8 @@ const report = ({ path, passed, problem, durationMs, output }: SpecResult): void
 const skippedIn = ({ path, output }: SpecResult): string[] =>
   output
     .split('\n')
-    .filter((line) => line.trimStart().startsWith('SKIPPED:'))
-    .map((line) => `${line.trim()} [${path}]`)
+    .flatMap((line) => /SKIPPED:.*/.exec(line)?.[0] ?? [])
+    .map((line) => `${line} [${path}]`)
 
 const paths = await pathsMatching(process.argv.slice(2))
 if (paths.length === 0) console.log('no spec has such a path')
