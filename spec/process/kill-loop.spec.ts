@@ -143,7 +143,8 @@ const killAgainAndAgain = async ({ flags, tier }: Variant): Promise<void> => {
 
 /** History is really there, as a whole, and claimed; the buffers of its way are free. */
 const checkTier = async (dataDir: string): Promise<void> => {
-  await using broker = await createBroker({ dataDir, tier: 'directory' })
+  const settings = { tier: { graceMs: 0, janitorEveryMs: 100 } }
+  await using broker = await createBroker({ dataDir, tier: 'directory', settings })
   const { tiering } = broker
   for await (const { problem } of tiering.offload()) assert.is(problem, undefined)
   let objects = 0
@@ -157,7 +158,9 @@ const checkTier = async (dataDir: string): Promise<void> => {
   assert.ok(moved.length > 0, 'some of it is nowhere but in the tier')
   assert.is(status?.buffers.buffers, 0)
   console.log(`${objects} objects in the tier`)
-  assert.equal(await tiering.residue(), [], 'a repeated upload finds itself')
+  // What a kill broke off finds itself again, or went with another queue's object since.
+  const isClean = async () => (await tiering.residue()).length === 0
+  await eventually('the janitor has removed what nobody claims', isClean, CLIENT_MS_MAX)
 }
 
 for (const variant of variants) KillLoop(variant.title, () => killAgainAndAgain(variant))
